@@ -1,0 +1,50 @@
+# All set-up is one command: each target makes the environment it needs. Only Python >= 3.11, git and make
+# are expected to be there. Say `make test VENV=/some/folder` to use an environment elsewhere.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+# what `make figures` draws (nothing: the main figures), how large, and where to
+FIGURES ?=
+SIZE ?= quick
+OUT ?= out/figures
+# worker processes of `make test`
+JOBS ?= 2
+
+.PHONY: figures test validate bench clean
+
+figures: $(VENV)/.core
+	$(BIN)/freeridge figures $(FIGURES) --size $(SIZE) --out $(OUT)
+
+test: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n $(JOBS)
+
+# minutes, not seconds: the slow tests, then theory against simulation over all regimes
+validate: $(VENV)/.test
+	$(BIN)/pytest -m slow
+	$(BIN)/freeridge validate
+
+bench: $(VENV)/.test
+	$(BIN)/pytest tests/benchmarks -m "" --benchmark-enable --benchmark-only
+
+# figures and data in out/ may have cost hours: they stay
+clean:
+	rm -rf .venv build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find src theory solvers figures tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are older than pyproject.toml whenever the dependencies may have changed.
+$(VENV)/.core: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --editable .
+	touch $@
+
+$(VENV)/.test: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --editable '.[test]'
+	touch $@ $(VENV)/.core
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "freeridge needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,76 @@
+"""Exact high-dimensional learning theory of ridge regression.
+
+One object describes a learning problem; the same object is predicted (theory), simulated (Monte Carlo),
+compared, swept and drawn.
+
+The names below are loaded when they are first used, so that ``import freeridge`` costs nothing and leaves
+JAX unconfigured: ``jax.config.update("jax_enable_x64", True)`` may come after it.
+
+Examples
+--------
+>>> import freeridge as fr
+>>> fr.__version__.count(".")
+2
+>>> "ModelCollapse" in dir(fr)
+True
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from freeridge.solvers.agreement import Agreement as Agreement
+    from freeridge.solvers.agreement import validate as validate
+    from freeridge.solvers.errors import InvalidSetting as InvalidSetting
+    from freeridge.solvers.results import Estimate as Estimate
+    from freeridge.solvers.results import Prediction as Prediction
+    from freeridge.solvers.sweeps import sweep as sweep
+    from freeridge.theory.collapse import ModelCollapse as ModelCollapse
+    from freeridge.theory.covariance import Dense as Dense
+    from freeridge.theory.covariance import Eigenvalues as Eigenvalues
+    from freeridge.theory.covariance import Isotropic as Isotropic
+    from freeridge.theory.covariance import PowerLaw as PowerLaw
+    from freeridge.theory.covariance import TwoAtoms as TwoAtoms
+    from freeridge.theory.covariance import from_data as from_data
+    from freeridge.theory.generations import IterativeMixing as IterativeMixing
+    from freeridge.theory.labeler import RandomVector as RandomVector
+    from freeridge.theory.mixture import RidgeMixture as RidgeMixture
+    from freeridge.theory.population import Population as Population
+
+__version__ = "0.1.0"
+
+# The public names and the module each one is loaded from (PEP 562). The imports above say the same to type
+# checkers, which cannot follow a computed import; a test holds the two together.
+_HOME = {
+    "Agreement": "freeridge.solvers.agreement",
+    "Dense": "freeridge.theory.covariance",
+    "Eigenvalues": "freeridge.theory.covariance",
+    "Estimate": "freeridge.solvers.results",
+    "InvalidSetting": "freeridge.solvers.errors",
+    "Isotropic": "freeridge.theory.covariance",
+    "IterativeMixing": "freeridge.theory.generations",
+    "ModelCollapse": "freeridge.theory.collapse",
+    "Population": "freeridge.theory.population",
+    "PowerLaw": "freeridge.theory.covariance",
+    "Prediction": "freeridge.solvers.results",
+    "RandomVector": "freeridge.theory.labeler",
+    "RidgeMixture": "freeridge.theory.mixture",
+    "TwoAtoms": "freeridge.theory.covariance",
+    "from_data": "freeridge.theory.covariance",
+    "sweep": "freeridge.solvers.sweeps",
+    "validate": "freeridge.solvers.agreement",
+}
+
+__all__ = sorted([*_HOME, "__version__"])
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'freeridge' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value  # the next look-up does not come here again
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
