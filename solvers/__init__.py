@@ -1,0 +1,1 @@
+"""How it is computed: certified roots, spectra, pencils, Monte Carlo and sweeps; knows no paper."""

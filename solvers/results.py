@@ -1,0 +1,85 @@
+"""What a setting answers: predictions with a certificate, estimates with an error bar."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float, Int, Num
+
+
+class Code(IntEnum):
+    """How a point ended; :data:`ADVICE` has the sentence for each."""
+
+    OK = 0
+    DIVERGES = 1
+    INVALID = 2
+    NOT_CERTIFIED = 3
+
+
+ADVICE = {
+    Code.OK: "certified",
+    Code.DIVERGES: (
+        "the limit is infinite here: ridge 0 exactly at an interpolation threshold (n = features, or "
+        "n = rank of the covariances). Use a positive ridge or move n or the number of features."
+    ),
+    Code.INVALID: (
+        "a parameter is outside its range: n and features positive, ridge >= 0, shares >= 0 that sum to one, "
+        "covariances not all zero, nothing NaN."
+    ),
+    Code.NOT_CERTIFIED: (
+        "no solution with residual <= 1e-11 was found, so none is given. At ridge 0 with covariances of "
+        "different null spaces that do not commute, give a small positive ridge; anywhere else this is a bug worth "
+        "reporting with the setting."
+    ),
+}
+
+
+class Prediction(eqx.Module):
+    """Theory for one setting: named quantities, the residual that certifies them and a result code.
+
+    Quantities are attributes: ``prediction.risk``. ``ok`` says whether every point is certified, ``message``
+    is the advice for the worst code.
+    """
+
+    quantities: dict[str, Float[Array, "..."]]
+    residual: Float[Array, "..."]
+    code: Int[Array, "..."]
+
+    def __getattr__(self, name: str) -> Any:
+        return _named(self.quantities, name, "prediction")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.quantities]
+
+    @property
+    def ok(self) -> bool:
+        return bool(np.all(np.asarray(self.code) == Code.OK))
+
+    @property
+    def message(self) -> str:
+        return ADVICE[Code(int(np.max(np.asarray(self.code))))]
+
+
+class Estimate(eqx.Module):
+    """Monte Carlo for one setting: means over replicates with standard errors, under the names of the
+    prediction.
+    """
+
+    mean: dict[str, Num[np.ndarray, "..."]]
+    standard_error: dict[str, Num[np.ndarray, "..."]]
+    replicates: int
+    sizes: dict[str, int]
+
+    def __getattr__(self, name: str) -> Any:
+        return _named(self.mean, name, "estimate")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.mean]
+
+
+def _named(quantities: Mapping[str, Any], name: str, kind: str) -> Any:
+    if name.startswith("__") or name not in quantities:
+        raise AttributeError(f"this {kind} has no quantity {name!r}; it has {', '.join(quantities)}")
+    return quantities[name]
