@@ -1,0 +1,22 @@
+"""What every test runs under: double precision, no display, reproducible random examples.
+
+The run-time check of shapes and types is switched on by --jaxtyping-packages in pyproject.toml, which is why
+nothing of freeridge may be imported here.
+"""
+
+import os
+
+import jax
+from hypothesis import settings
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # figures are written to files, also where there is no display
+# Read by the processes that a test starts; this one has imported JAX already and is told below.
+os.environ["JAX_ENABLE_X64"] = "1"
+
+jax.config.update("jax_enable_x64", True)
+# An integer or single-precision array that slips into a formula is an error, not a silent conversion.
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# The first example of a test compiles, so a deadline would fail it; derandomize: the same examples every run.
+settings.register_profile("freeridge", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("freeridge")
