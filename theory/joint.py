@@ -1,0 +1,226 @@
+"""The joint basis of a problem: covariances and labelers brought to joint eigenvalues, or to matrices when
+they do not commute.
+
+Two representations with the same few operations; which one a problem gets is decided here and nowhere else.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from freeridge.solvers.fields import known
+from freeridge.solvers.spectra import Atoms, Matrices, Spectrum
+from freeridge.theory.covariance import Covariance, Dense, Diagonal, Isotropic
+from freeridge.theory.labeler import Labeler, RandomVector
+
+# Covariances commute when their off-diagonal entries in a common basis are this small relative to their
+# largest entry.
+_COMMUTES = 1e-11
+
+
+class AtomicLabels(eqx.Module):
+    """Second moments of the labelers on joint atoms: sums over the coordinates of each atom."""
+
+    moments: Float[Array, "L L J"]
+
+    def energy(self, covariance: Float[Array, " J"], combination: Float[Array, "L J"]) -> Array:
+        r"""$E | \\sum_a T_a w_a |^2$ in the norm of a covariance, for diagonal operators $T_a$."""
+        return jnp.einsum("j,aj,bj,abj->", covariance, combination, combination, self.moments)
+
+    def last(self) -> "AtomicLabels":
+        """Only the last labeler."""
+        return AtomicLabels(self.moments[-1:, -1:])
+
+
+class MatrixLabels(eqx.Module):
+    """Labelers as linear combinations of independent vectors with second moments, plus fixed vectors."""
+
+    coefficients: Float[Array, "K L"]
+    moments: Float[Array, "K d d"]
+    fixed: Float[Array, "L d"]
+
+    def energy(self, covariance: Float[Array, "d d"], combination: Float[Array, "L d d"]) -> Array:
+        """As for atoms, for matrices."""
+        operators = jnp.tensordot(self.coefficients, combination, 1)
+        weighted = covariance @ (operators @ self.moments)
+        vector = jnp.einsum("lij,lj->i", combination, self.fixed)
+        return jnp.sum(weighted * operators) + vector @ covariance @ vector
+
+    def last(self) -> "MatrixLabels":
+        """Only the last labeler."""
+        return MatrixLabels(self.coefficients[:, -1:], self.moments, self.fixed[-1:])
+
+
+class Joint(eqx.Module):
+    """A problem in its joint basis."""
+
+    spectrum: Spectrum
+    test: Float[Array, "..."]
+    labels: AtomicLabels | MatrixLabels
+
+    @property
+    def identity(self) -> Array:
+        """The identity, as a covariance of this representation."""
+        return jnp.ones_like(self.test) if isinstance(self.spectrum, Atoms) else jnp.eye(len(self.test))
+
+    def covariance(self, s: int) -> Array:
+        """Covariance of population s on the whole space."""
+        return (
+            self.spectrum.values[s]
+            if isinstance(self.spectrum, Atoms)
+            else self._padded(self.spectrum.values[s])
+        )
+
+    def errors(self, c: Float[Array, " G"], theta: Float[Array, ""]) -> Array:
+        r"""Operators that make the mean error $\bar w - w$ from the labelers (differences to the test
+        labeler, test labeler).
+
+        $c_s R \Sigma_s$ for each population and $-\theta R$ for the test labeler, stacked.
+        """
+        resolvent = self.spectrum.resolvent(c, theta)
+        if isinstance(self.spectrum, Atoms):
+            parts = c[:, None] * self.spectrum.values * resolvent
+            return jnp.concatenate([parts, -theta * resolvent[None]])
+        parts = c[:, None, None] * (resolvent @ self.spectrum.values)
+        outside = len(self.test) - len(resolvent)
+        missed = (
+            jnp.pad(-theta * resolvent, (0, outside))
+            - jnp.diag(jnp.arange(len(self.test)) >= len(resolvent)) * 1.0
+        )
+        return jnp.concatenate([jnp.stack([self._padded(part) for part in parts]), missed[None]])
+
+    def _padded(self, matrix: Float[Array, "k k"]) -> Float[Array, "d d"]:
+        return jnp.pad(matrix, (0, len(self.test) - len(matrix)))
+
+
+def join(covariances: Sequence[Covariance], test: Covariance, labelers: Sequence[Labeler]) -> Joint:
+    """Bring populations, test covariance and labelers (the test labeler last) to their joint basis."""
+    everything = [*covariances, test]
+    if all(isinstance(c, Diagonal) for c in everything) and not _has_dense_moment(labelers):
+        return _join_diagonal(everything, labelers)  # type: ignore[arg-type]
+    dense = [_matrix(c) for c in everything]
+    basis = _common_eigenvectors(everything, dense)
+    if basis is None:
+        return _join_matrices(dense, labelers)
+    values = jnp.stack([jnp.maximum(jnp.diag(basis.T @ m @ basis), 0.0) for m in dense])
+    values = jnp.where(values > _rounding(test.d) * jnp.max(values, axis=1, keepdims=True), values, 0.0)
+    moments = [jnp.diag(basis.T @ m @ basis) for m in _moment_matrices(labelers)]
+    fixed = [None if w.fixed is None else basis.T @ w.fixed for w in labelers]
+    return _atomic(values, jnp.ones(len(basis)), test.d, moments, fixed, labelers)
+
+
+def _rounding(dimension: int) -> float:
+    """Eigenvalues of a matrix below this, relative to the largest, are rounding."""
+    return dimension * float(np.finfo(np.float64).eps)
+
+
+def _has_dense_moment(labelers: Sequence[Labeler]) -> bool:
+    return any(isinstance(source.covariance, Dense) for source in _sources(labelers))
+
+
+def _sources(labelers: Sequence[Labeler]) -> list[RandomVector]:
+    return list(dict.fromkeys(source for labeler in labelers for source in labeler.terms()))
+
+
+def _coefficients(labelers: Sequence[Labeler]) -> Array:
+    rows = [
+        [labeler.terms().get(source, jnp.zeros(())) for labeler in labelers] for source in _sources(labelers)
+    ]
+    return jnp.asarray(rows).reshape(len(rows), len(labelers))
+
+
+def _matrix(covariance: Covariance) -> Array:
+    if isinstance(covariance, Dense):
+        return covariance.matrix
+    assert isinstance(covariance, Diagonal)
+    return jnp.diag(covariance.coordinates())
+
+
+def _moment_matrices(labelers: Sequence[Labeler]) -> list[Array]:
+    return [_matrix(source.covariance) for source in _sources(labelers)]
+
+
+def _join_diagonal(covariances: Sequence[Diagonal], labelers: Sequence[Labeler]) -> Joint:
+    sources = [source.covariance for source in _sources(labelers)]
+    spectra = [*covariances, *sources]
+    dimension = spectra[0].d
+    if any(labeler.fixed is not None for labeler in labelers):
+        ends: Any = np.arange(1.0, dimension + 1.0)  # a fixed vector has one entry per coordinate
+    else:
+        ends = _merged([c.blocks()[1] for c in spectra])  # type: ignore[attr-defined]
+    starts = jnp.concatenate([jnp.zeros(1), jnp.asarray(ends)[:-1]])
+    counts = jnp.asarray(ends) - starts
+    middles = starts + 0.5 * counts
+    values = jnp.stack([c.at(middles) for c in covariances])
+    moments = [c.at(middles) * counts for c in sources]  # type: ignore[attr-defined]
+    return _atomic(values, counts, dimension, moments, [labeler.fixed for labeler in labelers], labelers)
+
+
+def _merged(ends: Sequence[Any]) -> Any:
+    """Union of the block ends of several spectra; with traced ends repeats stay, as blocks of no
+    dimension.
+    """
+    if all(isinstance(e, np.ndarray) for e in ends):
+        return np.unique(np.concatenate(ends))
+    return jnp.sort(jnp.concatenate([jnp.asarray(e) for e in ends]))
+
+
+def _atomic(
+    values: Float[Array, "P J"],
+    counts: Float[Array, " J"],
+    dimension: int,
+    moments: Sequence[Array],
+    fixed: Sequence[Array | None],
+    labelers: Sequence[Labeler],
+) -> Joint:
+    total = jnp.zeros((len(labelers), len(labelers), values.shape[1]))
+    for row, moment in zip(_coefficients(labelers), moments, strict=True):
+        total = total + row[:, None, None] * row[None, :, None] * moment
+    vectors = jnp.stack([jnp.zeros(values.shape[1]) if w is None else w for w in fixed])
+    total = total + vectors[:, None] * vectors[None]
+    return Joint(Atoms(values[:-1], counts, dimension), values[-1], AtomicLabels(total))
+
+
+def _common_eigenvectors(covariances: Sequence[Covariance], matrices: Sequence[Array]) -> Array | None:
+    """Eigenvectors shared by all covariances, or None: traced, or not commuting."""
+    concrete = [known(m) for c, m in zip(covariances, matrices, strict=True) if not isinstance(c, Isotropic)]
+    if any(m is None for m in concrete):
+        return None
+    scaled = [m / max(float(np.max(np.abs(m))), np.finfo(float).tiny) for m in concrete if m is not None]
+    if not scaled:
+        return jnp.eye(len(matrices[0]))
+    # Incommensurable weights: the sum has a degenerate eigenvalue only where all of them do.
+    _, basis = np.linalg.eigh(sum(np.sqrt(k + 2.0) * m for k, m in enumerate(scaled)))
+    for m in scaled:
+        rotated = basis.T @ m @ basis
+        if np.max(np.abs(rotated - np.diag(np.diag(rotated)))) > _COMMUTES * len(m):
+            return None
+    return jnp.asarray(basis)
+
+
+def _join_matrices(dense: Sequence[Array], labelers: Sequence[Labeler]) -> Joint:
+    dimension = len(dense[0])
+    training = [known(m) for m in dense[:-1]]
+    basis, rank = np.eye(dimension), dimension
+    if all(m is not None for m in training):
+        scaled = sum(
+            m / max(float(np.max(np.abs(m))), np.finfo(float).tiny) for m in training if m is not None
+        )
+        eigenvalues, vectors = np.linalg.eigh(scaled)
+        rank = int(np.sum(eigenvalues > _rounding(dimension) * eigenvalues[-1]))
+        if rank < dimension:
+            basis = vectors[:, ::-1]
+    rotated = [basis.T @ m @ basis for m in dense] if rank < dimension else list(dense)
+    moments = [basis.T @ m @ basis for m in _moment_matrices(labelers)]
+    fixed = [jnp.zeros(dimension) if w.fixed is None else basis.T @ w.fixed for w in labelers]
+    return Joint(
+        Matrices(jnp.stack(rotated[:-1])[:, :rank, :rank], dimension),
+        jnp.asarray(rotated[-1]),
+        MatrixLabels(
+            _coefficients(labelers), jnp.asarray(moments).reshape(-1, dimension, dimension), jnp.stack(fixed)
+        ),
+    )
