@@ -1,0 +1,348 @@
+r"""The regimes in which theory is held against simulation, and the run over all of them.
+
+Each case is a ratio of sizes, so that it exists at every dimension. Theory is its limit, and a simulation
+at dimension d misses it by $a/d + b/d^2 + \dots$. A replicate, labels averaged exactly, fluctuates by a
+multiple of 1/d too: the ratio of bias to standard error is the same at every dimension, measured up to 0.7
+times the root of the number of replicates, and no choice of sizes makes it small. With $\delta$ = simulation
+- theory, the run therefore compares $2\delta(d) - \delta(d/2)$, which is free of a, with its own standard
+error. What is left, $-2b/d^2$, is a quarter of what the same combination leaves at half the size: this is the
+bias reported next to the standard error. The three sizes are drawn independently.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from freeridge.solvers.agreement import Agreement, Census, FiniteSize, validate
+from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.replicates import Key, key_entropy
+from freeridge.theory.covariance import (
+    Covariance,
+    Dense,
+    Diagonal,
+    Eigenvalues,
+    Isotropic,
+    PowerLaw,
+    TwoAtoms,
+)
+from freeridge.theory.labeler import Labeler, RandomVector, as_labeler
+from freeridge.theory.mixture import RidgeMixture
+from freeridge.theory.population import Population
+
+# Largest dimension, and replicates at d, d / 2 and d / 4: the small ones cost little and sharpen the bias.
+SIZES = {"full": (400, (24, 96, 192)), "quick": (200, (16, 64, 128))}
+
+# Spectra with a limit. The power laws are scaled as (j / d)^-a: steep, with the largest eigenvalues growing
+# with d, and yet with a limit of everything else.
+SPECTRA: dict[str, Callable[[int], Diagonal]] = {
+    "isotropic": Isotropic,
+    "small": lambda d: Isotropic(d, 0.3),
+    "two atoms": lambda d: TwoAtoms(d, (3.0, 0.5), 0.2),
+    "other atoms": lambda d: TwoAtoms(d, (0.2, 1.5), 0.4),
+    "five levels": lambda d: Eigenvalues([0.1, 0.4, 1.0, 1.6, 2.5], [d / 5] * 5),
+    "half rank": lambda d: Eigenvalues([2.0, 0.0], [d / 2] * 2),
+    "power law": lambda d: PowerLaw(d, 0.5, trace=d),
+    "steep": lambda d: PowerLaw(d, 1.2, trace=float(np.sum((np.arange(1, d + 1) / d) ** -1.2))),
+}
+
+LABELERS = ("random", "shifted", "correlated", "independent", "fixed", "fixed and random")
+
+
+@dataclass(frozen=True)
+class Case:
+    r"""A regime: ratios of sizes and kinds of populations, for any dimension.
+
+    Parameters
+    ----------
+    phi : float
+        $d / n$.
+    ridge : float
+    gamma : float, optional
+        $m / d$; None is plain ridge.
+    spectra : tuple of str
+        One population each, names of ``SPECTRA``.
+    shares, noise, weights : tuple of float
+        One per population; noise is the variance.
+    labelers : str
+        Of ``LABELERS``. "random": one for all; "shifted": with independent errors; "correlated": 0.6 of the
+        first and 0.8 of an independent one; "fixed": vectors, a different one each.
+    test : int or str
+        Population tested on, or "other": one that is not in the training data.
+    rotated : bool
+        Turn each population to its own random axes: dense covariances that do not commute.
+
+    Examples
+    --------
+    >>> case = Case(phi=0.5, ridge=0.1, gamma=0.8, spectra=("isotropic", "power law"), shares=(0.6, 0.4))
+    >>> case.psi, case.commuting, case.sizes(100)
+    (0.4, True, {'n': 200, 'd': 100, 'features': 80})
+    """
+
+    phi: float
+    ridge: float
+    gamma: float | None = None
+    spectra: tuple[str, ...] = ("isotropic",)
+    shares: tuple[float, ...] = (1.0,)
+    labelers: str = "random"
+    noise: tuple[float, ...] = (0.25, 0.5, 0.1)
+    weights: tuple[float, ...] = (1.0, 1.0, 1.0)
+    test: int | str = 0
+    rotated: bool = False
+
+    @property
+    def psi(self) -> float | None:
+        """$m / n$."""
+        return None if self.gamma is None else self.phi * self.gamma
+
+    @property
+    def commuting(self) -> bool:
+        """Whether the covariances commute."""
+        return not self.rotated
+
+    def sizes(self, d: int) -> dict[str, int]:
+        """Whole numbers of rows, inputs and features."""
+        counts = [round(d / self.phi * share) for share in self.shares]
+        features = {} if self.gamma is None else {"features": round(self.gamma * d)}
+        return {"n": sum(counts), "d": d} | features
+
+    def build(self, d: int) -> tuple[RidgeMixture, int | Population]:
+        """The setting at one dimension, and the population to test on."""
+        # Fixed vectors and axes are part of the setting, not of its simulation: seeded by the dimension.
+        rng = np.random.default_rng(d)
+        sizes = self.sizes(d)
+        covariances = [self._covariance(name, d, rng) for name in self.spectra]
+        labelers = self._labelers(len(covariances) + 1, d, rng)
+        populations = tuple(
+            Population(covariance, labeler, noise, round(d / self.phi * share) / sizes["n"], weight)
+            for covariance, labeler, noise, share, weight in zip(
+                covariances, labelers, self.noise, self.shares, self.weights, strict=False
+            )
+        )
+        setting = RidgeMixture(populations, sizes["n"], self.ridge, sizes.get("features"))
+        if isinstance(self.test, int):
+            return setting, self.test
+        return setting, Population(self._covariance("five levels", d, rng), labelers[-1])
+
+    def _covariance(self, name: str, d: int, rng: np.random.Generator) -> Covariance:
+        diagonal = SPECTRA[name](d)
+        if not self.rotated:
+            return diagonal
+        q, r = np.linalg.qr(rng.standard_normal((d, d)))
+        q = q * np.sign(np.diag(r))  # uniform on the orthogonal group
+        matrix = (q * np.asarray(diagonal.coordinates())) @ q.T
+        return Dense((matrix + matrix.T) / 2)
+
+    def _labelers(self, count: int, d: int, rng: np.random.Generator) -> list[Labeler]:
+        """Of the training populations, and of another one that is only tested on."""
+        unit = Isotropic(d, 1 / d)
+        truth = RandomVector(PowerLaw(d, 0.3, trace=1.0))
+        fixed = [as_labeler(rng.standard_normal(d) / d**0.5) for _ in range(count)]
+        fresh = [RandomVector(unit) for _ in range(count)]
+        kinds: dict[str, list[Labeler]] = {
+            "random": [truth] * count,
+            "shifted": [truth, *(truth + 0.5 * w for w in fresh[1:])],
+            "correlated": [truth, *(0.6 * truth + 0.8 * w for w in fresh[1:])],
+            "independent": [truth, *fresh[1:]],
+            "fixed": fixed,
+            "fixed and random": [fixed[0], *(fixed[0] + 0.7 * w for w in fresh[1:])],
+        }
+        if self.labelers not in kinds:
+            raise InvalidSetting("labelers", self.labelers, f"one of {', '.join(kinds)}")
+        return kinds[self.labelers]
+
+
+def regimes() -> dict[str, Case]:
+    """Named settings that span the theory of ridge on a mixture.
+
+    Examples
+    --------
+    >>> len(regimes()) >= 40
+    True
+    """
+    two, rich, three = (
+        ("two atoms", "other atoms"),
+        ("power law", "five levels"),
+        ("isotropic", "power law", "two atoms"),
+    )
+    flat, atoms = ("isotropic", "isotropic"), ("five levels", "two atoms", "other atoms")
+    most, even, thirds, rare = (0.8, 0.2), (0.5, 0.5), (0.4, 0.4, 0.2), (0.99, 0.01)
+    return {
+        # one population, plain ridge: phi below, at and above 1
+        "plain phi 0.5 ridgeless": Case(0.5, 0.0),
+        "plain phi 0.5": Case(0.5, 0.1),
+        "plain phi 1": Case(1.0, 0.1),
+        "plain phi 2 ridgeless": Case(2.0, 0.0),
+        "plain phi 2": Case(2.0, 0.3),
+        "plain phi 0.25 ridge 10": Case(0.25, 10.0),
+        "plain power law": Case(0.5, 0.01, spectra=("power law",)),
+        "plain steep": Case(2.0, 1.0, spectra=("steep",)),
+        "plain half rank": Case(1.0, 0.0, spectra=("half rank",)),
+        "plain fixed": Case(0.5, 0.1, spectra=("power law",), labelers="fixed"),
+        "plain tested elsewhere": Case(
+            0.625, 0.1, spectra=("two atoms",), labelers="correlated", test="other"
+        ),
+        # one population, projections: psi and gamma below, at and above 1
+        "projected psi 0.25 ridgeless": Case(0.5, 0.0, 0.5),
+        "projected psi 0.4": Case(0.5, 0.1, 0.8),
+        "projected psi 1": Case(0.5, 0.1, 2.0),
+        "projected psi 1 phi 2": Case(2.0, 0.2, 0.5),
+        "projected psi 1.6": Case(1.0, 0.01, 1.6),
+        "projected psi 4 ridgeless": Case(2.0, 0.0, 2.0),
+        "projected power law": Case(0.625, 0.01, 0.8, ("power law",)),
+        "projected steep": Case(2.0, 1.0, 1.0, ("steep",)),
+        "projected fixed ridge 1": Case(1.25, 1.0, 0.8, ("five levels",), labelers="fixed"),
+        # two populations on common axes
+        "mix of noise": Case(0.5, 0.1, spectra=flat, shares=most),
+        "mix ridgeless": Case(0.5, 0.0, spectra=two, shares=even, labelers="shifted"),
+        "mix phi 1": Case(1.0, 0.1, spectra=two, shares=most, labelers="shifted"),
+        "mix phi 2 ridgeless": Case(2.0, 0.0, spectra=two, shares=most, labelers="shifted"),
+        "mix ridge 10": Case(0.5, 10.0, spectra=two, shares=even, labelers="correlated", test=1),
+        "mix tested on second": Case(0.5, 0.01, spectra=rich, shares=most, labelers="independent", test=1),
+        "mix tested elsewhere": Case(
+            1.25, 0.1, spectra=rich, shares=even, labelers="correlated", test="other"
+        ),
+        "mix weighted": Case(0.5, 0.1, spectra=rich, shares=even, labelers="shifted", weights=(1.0, 3.0)),
+        "mix of scales": Case(0.5, 0.01, spectra=("small", "steep"), shares=even, labelers="shifted"),
+        "mix one percent": Case(0.5, 0.1, spectra=flat, shares=rare, labelers="independent"),
+        "mix one percent tested": Case(0.25, 0.01, spectra=two, shares=rare, labelers="shifted", test=1),
+        "mix fixed": Case(1.25, 0.05, spectra=rich, shares=even, labelers="fixed"),
+        "mix fixed and random": Case(0.5, 0.1, spectra=rich, shares=most, labelers="fixed and random"),
+        # two populations, projections
+        "projected mix psi 0.5": Case(1.0, 0.05, 0.5, two, most, "shifted"),
+        "projected mix psi 1": Case(0.625, 0.1, 1.6, two, even, "shifted"),
+        "projected mix psi 2": Case(1.0, 0.01, 2.0, two, even, "correlated"),
+        "projected mix ridgeless": Case(0.5, 0.0, 0.8, two, even, "shifted"),
+        "projected mix ridgeless psi 4": Case(2.0, 0.0, 2.0, two, most, "shifted"),
+        "projected mix ridge 10": Case(0.5, 10.0, 1.6, rich, most, "independent", test=1),
+        "projected mix elsewhere": Case(0.625, 0.1, 0.8, rich, most, "correlated", test="other"),
+        "projected mix weighted": Case(1.25, 0.1, 0.8, rich, even, "shifted", weights=(1.0, 0.2)),
+        "projected mix one percent": Case(0.25, 0.01, 0.8, two, rare, "independent", test=1),
+        "projected mix fixed": Case(0.5, 0.1, 0.5, rich, most, "fixed", test=1),
+        # three populations on common axes
+        "three": Case(0.5, 0.1, spectra=three, shares=thirds, labelers="correlated"),
+        "three weighted phi 5": Case(
+            5.0, 0.5, None, three, thirds, "shifted", weights=(2.0, 1.0, 0.5), test=1
+        ),
+        "three projected": Case(1.0, 0.05, 0.8, atoms, thirds, "independent", test=2),
+        "three projected elsewhere": Case(0.5, 0.01, 1.6, three, thirds, "correlated", test="other"),
+        # axes of their own: covariances that do not commute
+        "rotated tested elsewhere": Case(
+            0.5, 0.1, None, ("power law",), (1.0,), "correlated", test="other", rotated=True
+        ),
+        "rotated mix": Case(0.5, 0.1, None, rich, most, "shifted", rotated=True),
+        "rotated mix phi 2": Case(2.0, 0.01, None, rich, most, "correlated", test=1, rotated=True),
+        "rotated mix ridgeless": Case(0.5, 0.0, None, two, even, "shifted", rotated=True),
+        "rotated mix projected": Case(1.0, 0.1, 0.8, rich, even, "correlated", test=1, rotated=True),
+        "rotated mix projected psi 2": Case(1.0, 0.01, 2.0, two, most, "shifted", rotated=True),
+        "rotated fixed": Case(0.5, 0.1, None, rich, even, "fixed", test=1, rotated=True),
+        "rotated three": Case(1.0, 1.0, None, three, thirds, "independent", test="other", rotated=True),
+        "rotated three projected": Case(0.5, 0.05, 0.8, three, thirds, "correlated", test=1, rotated=True),
+    }
+
+
+# A handful for the tests: one of each machinery.
+QUICK = (
+    "plain phi 0.5 ridgeless",
+    "plain phi 1",
+    "projected psi 1",
+    "projected psi 4 ridgeless",
+    "mix phi 1",
+    "mix one percent tested",
+    "projected mix psi 1",
+    "rotated mix projected",
+)
+
+
+def run_suite(key: Key = 0, size: str = "full", *, progress: bool = False) -> Census:
+    """Theory against simulation in every regime, extrapolated to infinite size.
+
+    Parameters
+    ----------
+    key : int or JAX key
+        Seed. Every case draws from a stream of its own, named by the case: more cases change no other.
+    size : {"full", "quick"}
+        All regimes in a few minutes, or a handful at smaller dimension in seconds.
+    progress : bool
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    Census
+        Its scores are independent standard normal draws wherever theory is right, but for the bias left.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    if size not in SIZES:
+        raise InvalidSetting("size", size, f"one of {', '.join(map(repr, SIZES))}")
+    cases = regimes()
+    names = list(cases) if size == "full" else list(QUICK)
+    shown = track(names, "settings", console=Console(stderr=True), disable=not progress)
+    return Census(
+        {
+            name: extrapolate(cases[name], *SIZES[size], [*key_entropy(key), crc32(name.encode())])
+            for name in shown
+        }
+    )
+
+
+def extrapolate(case: Case, d: int, replicates: tuple[int, int, int], key: Key) -> Agreement:
+    """Theory at dimension d against the simulation freed of its bias of order 1/d.
+
+    Parameters
+    ----------
+    case : Case
+    d : int
+        A multiple of 4; d / 2 and d / 4 are simulated as well.
+    replicates : tuple of int
+        At d, d / 2 and d / 4.
+    key : int or sequence of int
+        Seed.
+
+    Returns
+    -------
+    Agreement
+        With ``finite_size``. Its degrees of freedom are those of Welch and Satterthwaite for a combination of
+        two estimated variances.
+
+    Examples
+    --------
+    >>> agreement = extrapolate(regimes()["plain phi 0.5"], 40, (8, 16, 32), key=1)
+    >>> agreement.sizes, agreement.worst < 5
+    ({'n': 80, 'd': 40}, True)
+    """
+    whole, half, quarter = (
+        validate(setting, count, [*key_entropy(key), dimension], test=test)
+        for dimension, count in zip((d, d // 2, d // 4), replicates, strict=True)
+        for setting, test in [case.build(dimension)]
+    )
+
+    def combine(*parts: tuple[float, Agreement]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A weighted sum of simulation - theory, and its standard error."""
+        value = {q: sum(c * (one.simulation[q] - one.theory[q]) for c, one in parts) for q in whole.theory}
+        error = {q: sum((c * one.standard_error[q]) ** 2 for c, one in parts) ** 0.5 for q in whole.theory}
+        return value, error
+
+    parts = ((2.0, whole), (-1.0, half))
+    miss, error = combine(*parts)
+    freedom = {}
+    for q in whole.theory:
+        spread = sum((c * one.standard_error[q]) ** 4 / one.freedom[q] for c, one in parts)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            freedom[q] = np.where(spread > 0, error[q] ** 4 / spread, np.inf)
+    worst = max((whole, half, quarter), key=lambda one: (not one.ok, np.max(one.residual)))
+    return Agreement(
+        theory=whole.theory,
+        simulation={q: whole.theory[q] + miss[q] for q in whole.theory},
+        standard_error=error,
+        replicates=whole.replicates,
+        sizes=whole.sizes,
+        freedom=freedom,
+        residual=worst.residual,
+        ok=worst.ok,
+        message=worst.message,
+        finite_size=FiniteSize(*combine((1.0, half), (-1.0, whole)), *combine((0.5, half), (-0.25, quarter))),
+    )
