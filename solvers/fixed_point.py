@@ -15,47 +15,26 @@ function finds it from anywhere. The Newton matrix is a grounded network (:mod:`
 so nothing cancels near interpolation.
 """
 
-from typing import NamedTuple
+import functools
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float, Int
 
-from freeridge.solvers.network import solve_grounded, solve_pivoting
+from freeridge.solvers.network import solve_pivoting
+from freeridge.solvers.newton import Solution, newton
+from freeridge.solvers.problem import VANISHING
+from freeridge.solvers.problem import MixtureProblem as MixtureProblem
 from freeridge.solvers.results import Code
-from freeridge.solvers.spectra import ResolventTraces, Spectrum
 
-# Newton has converged quadratically once a step is this small: the step after it is below rounding.
-_LAST_STEP = 1e-9
-_MAX_STEPS = 80
-# A step in the logarithm of y is at most this long: longer ones come from flat stretches and land anywhere.
-_LONGEST_STEP = 20.0
-# Ridge 0 means the limit from above; relative to the mean eigenvalue this ridge is below rounding in every
-# term.
-_VANISHING = 1e-40
 # Rounding alone leaves up to 3e-12 when covariances differ by a factor 1e12 or a population of share 1e-5
 # interpolates by itself.
 _CERTIFIED = 1e-11
 # Two sizes this close, relatively, are the same size.
 _MEETS = 1e-9
-
-
-class MixtureProblem(eqx.Module):
-    """What the fixed point depends on: covariances, shares, sizes and ridge (all numeric fields may be
-    traced).
-    """
-
-    spectrum: Spectrum
-    shares: Float[Array, " G"]
-    n: Float[Array, ""]
-    ridge: Float[Array, ""]
-    features: Float[Array, ""] | None = None
-
-    @property
-    def aspect(self) -> Float[Array, ""]:
-        r"""$\phi = d/n$."""
-        return self.spectrum.dimension / self.n
 
 
 class FixedPoint(eqx.Module):
@@ -74,7 +53,7 @@ def solve_fixed_point(problem: MixtureProblem) -> FixedPoint:
     r"""Solve the fixed point and certify it.
 
     ``residual`` is the largest relative residual of all equations, the balance of slacks taken in the form
-    with the smallest terms; a point is certified when it is at most 1e-12 and Newton's next correction is
+    with the smallest terms; a point is certified when it is at most 1e-11 and Newton's next correction is
     negligible. Differentiable in every numeric field by the implicit function theorem, and safe under
     :func:`jax.vmap`: a lane that fails is NaN with a code.
 
@@ -99,8 +78,7 @@ def solve_fixed_point(problem: MixtureProblem) -> FixedPoint:
         safe,
         (safe.spectrum.rescaled(jnp.full_like(safe.shares, 1.0) / unit), safe.ridge / unit),
     )
-    unknowns, residual, steps = _newton(scaled)
-    x, theta, sample_slack, feature_slack = unknowns
+    x, theta, sample_slack, feature_slack, residual, steps = _solution(scaled)
     diverges = _at_threshold(scaled) & (sample_slack < _MEETS) & (jnp.minimum(theta, feature_slack) < _MEETS)
     code = jnp.where(residual <= _CERTIFIED, Code.OK, Code.NOT_CERTIFIED)
     code = jnp.where(diverges & (code == Code.OK), Code.DIVERGES, code)
@@ -137,208 +115,29 @@ def _at_threshold(p: MixtureProblem) -> Array:
     meets = jnp.abs(p.n - p.spectrum.rank) <= _MEETS * p.n
     if p.features is not None:
         meets |= jnp.abs(p.n - p.features) <= _MEETS * p.n
-    return meets & (p.ridge < _VANISHING)
-
-
-class _Slacks(NamedTuple):
-    """What the ridge, the sizes and $S = \\sum p_s y_s$ determine in closed form (a quadratic)."""
-
-    ridge: Float[Array, ""]
-    sample: Float[Array, ""]
-    feature: Float[Array, ""]
-    follow: Float[Array, ""]
-    """$d \\log \\bar e / d \\log S$, between 0 and 1."""
-
-
-def _slacks(p: MixtureProblem, total: Float[Array, ""]) -> _Slacks:
-    ridge = jnp.maximum(p.ridge, _VANISHING)
-    if p.features is None:
-        return _Slacks(ridge, ridge * total, jnp.ones_like(total), jnp.ones_like(total))
-    # e^2 + (psi - 1) e = ridge phi S and e - phi nu = 1 - psi: of each pair of roots take the one that adds.
-    gap = (p.n - p.features) / p.n
-    product = ridge * p.aspect * total
-    large = 0.5 * (jnp.abs(gap) + jnp.sqrt(gap**2 + 4.0 * product))
-    small = product / large
-    sample, scaled_feature = jnp.where(gap >= 0, large, small), jnp.where(gap >= 0, small, large)
-    return _Slacks(ridge, sample, scaled_feature / p.aspect, scaled_feature / (sample + scaled_feature))
-
-
-class _Evaluation(NamedTuple):
-    """The equations at one $y$."""
-
-    slope: Float[Array, " G"]
-    """Gradient of the convex function in $\\log y$."""
-    step: Float[Array, " G"]
-    """Newton step in $\\log y$."""
-    balance: Float[Array, ""]
-    """$\\bar e + \\phi \\eta - 1$, the sum of the slopes, without cancellation."""
-    residual: Float[Array, ""]
-    """The largest residual, each equation relative to its terms."""
-
-
-def _evaluate(p: MixtureProblem, y: Float[Array, " G"]) -> _Evaluation:
-    weights = p.shares * y
-    total = jnp.sum(weights)
-    slacks = _slacks(p, total)
-    kappa = slacks.sample / total
-    traces = p.spectrum.traces(weights, jnp.ones(()))
-    level = kappa + p.aspect * traces.single
-    # y_s level_s = 1 is the equation; its logarithm is nearly linear in log y wherever one term dominates.
-    ratio = y * level
-    conductance = (p.aspect * traces.pair + kappa * (1.0 - slacks.follow) / total) * weights
-    ground = p.aspect * traces.squared + kappa * slacks.follow
-    # The sum of the equations is a balance of slacks that keeps its digits at interpolation, where the
-    # equations one by one have lost them: the network is driven without its common part, and all populations
-    # move together by what the balance says.
-    balance, size, drift = _balance(p, slacks, traces, weights)
-    drive = -level * jnp.log(ratio)
-    pull = weights * ground
-    apart = solve_grounded(conductance, ground, drive - ground * (weights @ drive) / jnp.sum(pull))
-    step = drift + (apart - pull @ apart / jnp.sum(pull))
-    residual = jnp.maximum(_largest(ratio - 1.0), jnp.abs(balance) / size)
-    return _Evaluation(p.shares * (ratio - 1.0), step, balance, residual)
-
-
-def _balance(
-    p: MixtureProblem, slacks: _Slacks, traces: ResolventTraces, weights: Float[Array, " G"]
-) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-    r"""$\bar e + \phi \eta - 1$ in whichever of its equal forms has the smallest terms, their size, and
-    Newton's step on its logarithm.
-
-    A form is a sum of non-negative terms that should equal another; both move with the common logarithm of
-    $y$ at known rates.
-    """
-    phi, rank = p.aspect, p.spectrum.rank
-    used, free, turnover = (
-        phi * (weights @ traces.single),
-        phi * traces.free,
-        phi * (weights @ traces.squared),
-    )
-    opening = slacks.sample * slacks.follow
-    still = jnp.zeros(())
-
-    def spread(gap: Float[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        return jnp.maximum(gap, 0.0), jnp.maximum(-gap, 0.0)
-
-    up, down = spread((rank - p.n) / p.n)
-    forms = [
-        (slacks.sample + used, jnp.ones(()), opening + turnover, still),
-        (slacks.sample + up, free + down, opening, turnover),
-    ]
-    if p.features is not None:
-        feature = phi * slacks.feature
-        up, down = spread((rank - p.features) / p.n)
-        forms += [
-            (feature + used, p.features / p.n, opening + turnover, still),
-            (feature + up, free + down, opening, turnover),
-        ]
-    left, right, rise, fall = (jnp.stack(column) for column in zip(*forms, strict=True))
-    best = jnp.argmin(left + right)
-    left, right, rise, fall = left[best], right[best], rise[best], fall[best]
-    drift = -jnp.log(left / right) / (rise / left + fall / right)
-    return left - right, left + right, drift
-
-
-def _start(p: MixtureProblem) -> Float[Array, ""]:
-    """theta of one isotropic population with the mixture's mean eigenvalue and rank, to about a factor of
-    two.
-    """
-    ridge = jnp.maximum(p.ridge, _VANISHING)
-    rank = p.spectrum.rank / p.spectrum.dimension
-    sigma = (p.shares @ p.spectrum.mean_eigenvalues) / rank
-    per_sample = 1.0 / p.aspect
-    features = jnp.full_like(per_sample, jnp.inf) if p.features is None else p.features / p.spectrum.dimension
-    scarce, ample = jnp.minimum(per_sample, features), jnp.maximum(per_sample, features)
-    eta = jnp.minimum(scarce, rank)
-    theta = ridge
-    for _ in range(3):
-        # (scarce - eta) theta = ridge / (phi (ample - eta)), the last factor frozen: a quadratic in theta.
-        other = p.aspect if p.features is None else None
-        level = (
-            ridge * per_sample / (jnp.maximum(ample - eta, 1e-3 * ample))
-            if other is None
-            else ridge * per_sample
-        )
-        lead = (rank - scarce) * sigma + level
-        root = jnp.sqrt(lead**2 + 4.0 * scarce * level * sigma)
-        theta = jnp.where(
-            lead >= 0, (lead + root) / (2.0 * scarce), 2.0 * level * sigma / (root + jnp.abs(lead))
-        )
-        eta = rank * sigma / (sigma + theta)
-    return theta
-
-
-def _slope_along(p: MixtureProblem, here: _Evaluation, step: Float[Array, " G"]) -> Float[Array, ""]:
-    """Slope along a step, its common part by the balance, which keeps its sign where the slopes are
-    rounding.
-    """
-    common = p.shares @ step
-    return here.slope @ (step - common) + here.balance * common
-
-
-def _largest(values: Array) -> Array:
-    return jnp.max(jnp.abs(values))
-
-
-class _Search(NamedTuple):
-    y: Float[Array, " G"]
-    step: Float[Array, " G"]
-    """The step to try from ``y``, already shortened."""
-    slope_along: Float[Array, ""]
-    done: Array
-    steps: Int[Array, ""]
+    return meets & (p.ridge < VANISHING)
 
 
 @jax.custom_jvp
-def _newton(
-    p: MixtureProblem,
-) -> tuple[
-    tuple[Float[Array, " G"], Float[Array, ""], Float[Array, ""], Float[Array, ""]],
-    Float[Array, ""],
-    Int[Array, ""],
-]:
-    def bounded(step: Array) -> Array:
-        return step * jnp.minimum(1.0, _LONGEST_STEP / _largest(step))
-
-    def body(s: _Search) -> _Search:
-        trial = s.y * jnp.exp(s.step)
-        here = _evaluate(p, trial)
-        # On a convex function a trial that lands as steep as it left, uphill, went too far: halve.
-        # Once the equations hold to rounding slopes mean nothing, and Newton may finish.
-        downhill = _slope_along(p, here, s.step) <= 0.25 * jnp.abs(s.slope_along)
-        accept = downhill | (_largest(here.slope) <= 1e-12)
-        step = jnp.where(accept, bounded(here.step), 0.5 * s.step)
-        slope_along = jnp.where(accept, _slope_along(p, here, step), s.slope_along)
-        done = accept & (_largest(here.step) <= _LAST_STEP)
-        return _Search(jnp.where(accept, trial, s.y), step, slope_along, done, s.steps + 1)
-
-    y = jnp.full_like(p.shares, 1.0) / _start(p)
-    first = _evaluate(p, y)
-    step = bounded(first.step)
-    small = _largest(first.step) <= _LAST_STEP
-    search = _Search(y, step, _slope_along(p, first, step), small, jnp.zeros((), jnp.int32))
-    search = jax.lax.while_loop(lambda s: ~s.done & (s.steps < _MAX_STEPS), body, search)
-    y = search.y * jnp.exp(search.step)
-    last = _evaluate(p, y)
-    total = p.shares @ y
-    slacks = _slacks(p, total)
-    theta = 1.0 / total
-    factors = slacks.sample * theta * (1.0 if p.features is None else slacks.feature)
-    residual = jnp.maximum(last.residual, jnp.abs(factors / slacks.ridge - 1.0))
-    # A last correction that is not small means that the residual cannot vouch for the solution.
-    settled = _largest(last.step) <= 1e-6
-    residual = jnp.where(settled & jnp.isfinite(residual), residual, jnp.inf)
-    return (y / total, theta, slacks.sample, slacks.feature), residual, search.steps
+def _solution(p: MixtureProblem) -> Solution:
+    return newton(p)
 
 
-@_newton.defjvp
+@functools.partial(_solution.defjvp, symbolic_zeros=True)
 def _implicit(primals, tangents):  # type: ignore[no-untyped-def]
-    """Implicit function theorem on the equations in $(x, \\theta, \\bar e, \\nu)$, regular at ridge 0 on
-    both sides of interpolation.
+    r"""Implicit function theorem on the equations in $(x, \theta, \bar e, \nu)$, regular at ridge 0 on both
+    sides of interpolation.
     """
-    (p,), (dp,) = primals, tangents
-    unknowns, residual, steps = _newton(p)
-    x, theta, sample, feature = unknowns
+    p = primals[0]
+    solution = _solution(p)
+    x, theta, sample, feature = solution[:4]
+    change_of_ridge = tangents[0].ridge
+    tangent = jax.tree.map(_instantiated, tangents[0], is_leaf=_is_leaf)
+    if not isinstance(change_of_ridge, SymbolicZero):
+        # At ridge 0 with some populations interpolated and others not, x and theta vanish together: their
+        # ratio is right, its derivative in the ridge is lost.
+        lost = (p.ridge < VANISHING) & (jnp.min(x) < 1e-15 * jnp.max(x))
+        tangent = eqx.tree_at(lambda t: t.ridge, tangent, tangent.ridge * jnp.where(lost, jnp.nan, 1.0))
 
     def equations(q: MixtureProblem) -> Array:
         single = q.spectrum.traces(q.shares * x, theta).single
@@ -352,7 +151,7 @@ def _implicit(primals, tangents):  # type: ignore[no-untyped-def]
         )
         return jnp.concatenate([jnp.atleast_1d(row) for row in rows])
 
-    _, forcing = jax.jvp(equations, (p,), (dp,))
+    _, forcing = jax.jvp(equations, (p,), (tangent,))
     traces = p.spectrum.traces(p.shares * x, theta)
     count = len(x)
     zero, one = jnp.zeros(()), jnp.ones(())
@@ -368,9 +167,14 @@ def _implicit(primals, tangents):  # type: ignore[no-untyped-def]
     balance = jnp.stack([zero, zero, one] if p.features is None else [zero, one, -p.aspect])
     tail = [jnp.concatenate([jnp.zeros(count), row]) for row in (product, balance)]
     change = -solve_pivoting(jnp.concatenate([populations, jnp.stack([normalisation, *tail])]), forcing)
-    moved = (change[:count], change[count], change[count + 1], change[count + 2])
-    return (unknowns, residual, steps), (
-        moved,
-        jnp.zeros_like(residual),
-        jnp.zeros(steps.shape, jax.dtypes.float0),
-    )
+    still = jnp.zeros(solution.steps.shape, jax.dtypes.float0)
+    moved = Solution(change[:count], change[count], change[count + 1], change[count + 2], zero, still)
+    return solution, moved
+
+
+def _is_leaf(value: Any) -> bool:
+    return isinstance(value, SymbolicZero)
+
+
+def _instantiated(tangent: Any) -> Array:
+    return jnp.zeros(tangent.shape, tangent.dtype) if isinstance(tangent, SymbolicZero) else tangent
