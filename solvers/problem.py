@@ -24,7 +24,7 @@ class MixtureProblem(eqx.Module):
     spectrum: Spectrum
     shares: Float[Array, " G"]
     n: Float[Array, ""]
-    ridge: Float[Array, ""]
+    ridge: Float[Array, "*path"]
     features: Float[Array, ""] | None = None
 
     @property

@@ -86,11 +86,8 @@ class Joint(eqx.Module):
             parts = c[:, None] * self.spectrum.values * resolvent
             return jnp.concatenate([parts, -theta * resolvent[None]])
         parts = c[:, None, None] * (resolvent @ self.spectrum.values)
-        outside = len(self.test) - len(resolvent)
-        missed = (
-            jnp.pad(-theta * resolvent, (0, outside))
-            - jnp.diag(jnp.arange(len(self.test)) >= len(resolvent)) * 1.0
-        )
+        outside = jnp.where(jnp.arange(len(self.test)) < len(resolvent), 0.0, 1.0)
+        missed = self._padded(-theta * resolvent) - jnp.diag(outside)
         return jnp.concatenate([jnp.stack([self._padded(part) for part in parts]), missed[None]])
 
     def _padded(self, matrix: Float[Array, "k k"]) -> Float[Array, "d d"]:
