@@ -30,8 +30,8 @@ ADVICE = {
     ),
     Code.NOT_CERTIFIED: (
         "no solution with residual <= 1e-11 was found, so none is given. At ridge 0 with covariances of "
-        "different null spaces that do not commute, give a small positive ridge; anywhere else this is a bug worth "
-        "reporting with the setting."
+        "different null spaces that do not commute, give a small positive ridge; anywhere else this is a "
+        "bug worth reporting with the setting."
     ),
 }
 

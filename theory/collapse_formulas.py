@@ -18,7 +18,6 @@ from scipy.optimize import brentq
 
 from freeridge.solvers.errors import InvalidSetting
 
-
 Real = float | int
 
 
@@ -57,10 +56,12 @@ def theorem_1(
 ) -> Parts:
     r"""Theorem 1: plain ridge.
 
-    With $\kappa - \lambda = \kappa\, \mathrm{df}_1(\kappa) / n$ (equation 7), $\mathrm{df}_k = \mathrm{tr}\, \Sigma^k (\Sigma + \kappa)^{-k}$ and
+    With $\kappa - \lambda = \kappa\, \mathrm{df}_1(\kappa) / n$ (equation 7), $\mathrm{df}_k =
+    \mathrm{tr}\, \Sigma^k (\Sigma + \kappa)^{-k}$ and
     $u = (\mathrm{df}_2 / n) / (1 - \mathrm{df}_2 / n)$ (equation 8),
 
-    $$ B = \frac{\kappa^2\, \mathrm{tr}\, \Gamma \Sigma (\Sigma + \kappa)^{-2}}{1 - \mathrm{df}_2 / n}, \qquad V = \sigma^2 u , $$
+    $$ B = \frac{\kappa^2\, \mathrm{tr}\, \Gamma \Sigma (\Sigma + \kappa)^{-2}}{1 - \mathrm{df}_2 / n},
+    \qquad V = \sigma^2 u , $$
     $$ \zeta = p_2^2 (1 + p_1 u)\, \mathrm{tr}\, \Delta \Sigma^3 (\Sigma + \kappa)^{-2}
        + p_2 u\, \mathrm{tr}\, \Delta \Sigma (p_1 \Sigma + \kappa)^2 (\Sigma + \kappa)^{-2} . $$
 
@@ -85,7 +86,7 @@ def theorem_1(
     --------
     >>> import numpy as np
     >>> ones = np.ones(50)
-    >>> parts = theorem_1(ones, 200, 0.5, ridge=0.0, noise_variance=1.0, signal=ones / 50, shift=0.2 * ones / 50)
+    >>> parts = theorem_1(ones, 200, 0.5, ridge=0.0, noise_variance=1.0, signal=ones / 50, shift=ones / 250)
     >>> round(parts.variance, 12), round(parts.collapse, 12)  # Corollary 1 at phi = 1/4
     (0.333333333333, 0.066666666667)
     """
@@ -107,12 +108,16 @@ def theorem_2(
 
     With the scalars of :func:`scalars` and $T = \Sigma + \theta$,
 
-    $$ B = (1 + u)\, \theta^2\, \mathrm{tr}\, \Gamma \Sigma T^{-2} + \omega'\, \mathrm{tr}\, \Gamma \Sigma^2 T^{-2}, \qquad
-       V = \frac{\sigma^2}{n e} \big( \mathrm{tr}\, \Sigma^2 T^{-2} + (\omega' - \theta u)\, \mathrm{tr}\, \Sigma T^{-2} \big) = \sigma^2 u , $$
-    $$ \zeta = p_2^2 (1 + p_1 u)\, \mathrm{tr}\, \Delta \Sigma^3 T^{-2} + p_2^2\, \omega'\, \mathrm{tr}\, \Delta \Sigma^2 T^{-2}
+    $$ B = (1 + u)\, \theta^2\, \mathrm{tr}\, \Gamma \Sigma T^{-2} + \omega'\, \mathrm{tr}\, \Gamma
+    \Sigma^2 T^{-2}, \qquad
+       V = \frac{\sigma^2}{n e} \big( \mathrm{tr}\, \Sigma^2 T^{-2} + (\omega' - \theta u)\, \mathrm{tr}\,
+       \Sigma T^{-2} \big) = \sigma^2 u , $$
+    $$ \zeta = p_2^2 (1 + p_1 u)\, \mathrm{tr}\, \Delta \Sigma^3 T^{-2} + p_2^2\, \omega'\, \mathrm{tr}\,
+    \Delta \Sigma^2 T^{-2}
        + p_2 u\, \mathrm{tr}\, \Delta \Sigma (p_1 \Sigma + \theta)^2 T^{-2} . $$
 
-    Misprints: the paper's $V$ lacks the factor $1 / n$, and its $\zeta$ has $p_2\, \omega'$ where $p_2^2\, \omega'$ is right.
+    Misprints: the paper's $V$ lacks the factor $1 / n$, and its $\zeta$ has $p_2\, \omega'$ where $p_2^2\,
+    \omega'$ is right.
     That $V$ is simply $\sigma^2 u$ follows from the first equation of Lemma 1 and $1 - \phi I_{11} = e$.
 
     Parameters
@@ -147,11 +152,15 @@ def _assemble(
 ) -> Parts:
     p1, p2 = real_share, 1.0 - real_share
     fraction = _fraction(eigenvalues, s.theta)
-    kept, lost = fraction**2, (1.0 - fraction) ** 2  # Sigma^2 T^-2 and theta^2 T^-2
+    kept, lost = fraction**2, _remainder(eigenvalues, s.theta) ** 2  # Sigma^2 T^-2 and theta^2 T^-2
     middle = (1.0 - p2 * fraction) ** 2  # (p1 Sigma + theta)^2 T^-2
     if not np.isfinite(s.u):
         # An interpolation threshold at ridge 0: what u and omega' multiply is infinite unless it is zero.
-        amplified = (s.theta * signal.sum(), noise_variance, p2 * (shift * eigenvalues) @ middle * (p1 + s.theta))
+        amplified = (
+            s.theta * signal.sum(),
+            noise_variance,
+            p2 * (shift * eigenvalues) @ middle * (p1 + s.theta),
+        )
         finite = (0.0, 0.0, p2**2 * (shift * eigenvalues) @ kept)
         return Parts(*(np.inf if a > 0 else float(f) for a, f in zip(amplified, finite, strict=True)))
     bias = (1.0 + s.u) * (signal * eigenvalues) @ lost + s.omega * signal @ kept
@@ -168,10 +177,12 @@ def scalars(
     r"""Scalars of Theorem 2: Lemma 2 for $(\theta, e, \tau)$, Lemma 1 (corrected) for $(u, \omega')$.
 
     $$ \lambda = (\gamma - I_{11})(1 - \phi I_{11})\, \theta, \qquad
-       u = \frac{\phi z}{D}, \quad \omega' = \frac{\theta^2 I_{12}}{D}, \quad z = I_{22} (\gamma - I_{22}) + \theta^2 I_{12}^2, \quad
+       u = \frac{\phi z}{D}, \quad \omega' = \frac{\theta^2 I_{12}}{D}, \quad z = I_{22} (\gamma - I_{22})
+       + \theta^2 I_{12}^2, \quad
        D = \gamma - \phi z - I_{22} . $$
 
-    Misprint: the paper has $I_{22}$ in the numerator of $\omega'$. At ridge 0, $I_{11} = \min(\gamma, 1/\phi, \mathrm{rank}/d)$.
+    Misprint: the paper has $I_{22}$ in the numerator of $\omega'$. At ridge 0, $I_{11} = \min(\gamma,
+    1/\phi, \mathrm{rank}/d)$.
 
     Examples
     --------
@@ -182,7 +193,8 @@ def scalars(
 
     Notes
     -----
-    The two slacks solve a quadratic once $\theta$ is known, $e^2 + (\phi \gamma - 1) e = \phi \lambda / \theta$, and in them
+    The two slacks solve a quadratic once $\theta$ is known, $e^2 + (\phi \gamma - 1) e = \phi \lambda /
+    \theta$, and in them
     $D = (\gamma \tau) e + \theta I_{12} (e + \phi \gamma \tau)$ is a sum of non-negative terms.
     """
     d = len(eigenvalues)
@@ -190,21 +202,26 @@ def scalars(
     theta, sample, feature = _fixed_point(np.asarray(eigenvalues, float), phi, gamma, float(ridge))
     fraction = _fraction(eigenvalues, theta)
     i22 = float(np.mean(fraction**2))
-    cross = float(np.mean(fraction * (1.0 - fraction)))  # theta I_12
+    cross = float(np.mean(fraction * _remainder(eigenvalues, theta)))  # theta I_12
     if features is None:
         denominator = sample + phi * cross
         return Scalars(theta, sample, feature, _ratio(phi * i22, denominator), 0.0)
     denominator = feature * sample + cross * (sample + phi * feature)
     z = i22 * (feature + cross) + cross**2
     return Scalars(
-        theta, sample, feature, _ratio(phi * z, denominator), _ratio(theta * cross, denominator) if cross else 0.0
+        theta,
+        sample,
+        feature,
+        _ratio(phi * z, denominator),
+        _ratio(theta * cross, denominator) if cross else 0.0,
     )
 
 
 def _fixed_point(
     eigenvalues: Float[np.ndarray, " d"], phi: Real, gamma: float, ridge: Real
 ) -> tuple[float, float, float]:
-    """Solution theta and both slacks; the balance below falls from +inf to a negative number as theta grows."""
+    """Solution theta and both slacks; the balance below falls from +inf to a negative number as theta
+    grows."""
     plain = bool(np.isinf(gamma))
     rank = float(np.mean(eigenvalues > 0))
     ceiling = min(1.0 / phi, gamma)
@@ -242,6 +259,11 @@ def _fraction(eigenvalues: Float[np.ndarray, " d"], theta: float) -> Float[np.nd
     return np.where(eigenvalues > 0, eigenvalues / np.where(eigenvalues > 0, eigenvalues + theta, 1.0), 0.0)
 
 
+def _remainder(eigenvalues: Float[np.ndarray, " d"], theta: float) -> Float[np.ndarray, " d"]:
+    """Eigenvalues of $\\theta (\\Sigma + \\theta)^{-1}$, one minus the above without the subtraction."""
+    return np.where(eigenvalues > 0, theta / np.where(eigenvalues > 0, eigenvalues + theta, 1.0), 1.0)
+
+
 def _ratio(numerator: float, denominator: float) -> float:
     return float(numerator / denominator) if denominator > 0 else float(np.inf)
 
@@ -249,7 +271,8 @@ def _ratio(numerator: float, denominator: float) -> float:
 def isotropic(
     phi: Real, ridge: Real, real_share: Real, quality: Real, noise_variance: Real, signal: Real = 1.0
 ) -> Parts:
-    r"""Theorem 1 for $\Sigma = I$, $\Gamma = (r^2/d) I$, $\Delta = (c^2/d) I$: $\kappa$ is the root of a quadratic.
+    r"""Theorem 1 for $\Sigma = I$, $\Gamma = (r^2/d) I$, $\Delta = (c^2/d) I$: $\kappa$ is the root of a
+    quadratic.
 
     $$ \kappa - \lambda = \frac{\kappa \phi}{1 + \kappa}, \quad u = \frac{\phi}{(1 + \kappa)^2 - \phi}, \quad
        B = \frac{\kappa^2 r^2}{(1 + \kappa)^2 - \phi}, \quad V = \sigma^2 u, \quad
@@ -267,12 +290,15 @@ def isotropic(
     root = np.sqrt(excess**2 + 4.0 * ridge)
     # Of the two equal forms of the positive root, the one that adds.
     kappa = 0.5 * (excess + root) if excess >= 0 else 2.0 * ridge / (root - excess)
-    # (1 + kappa)^2 - phi = (1 + kappa)(1 + kappa - phi) + kappa phi, and kappa (1 + kappa - phi) = ridge (1 + kappa).
+    # (1 + kappa)^2 - phi = (1 + kappa)(1 + kappa - phi) + kappa phi, and kappa (1 + kappa - phi) = ridge
+    # (1 + kappa).
     slack = ridge * (1.0 + kappa) / kappa if kappa > 0 else 1.0 - phi
     denominator = (1.0 + kappa) * slack + kappa * phi
     u = _ratio(phi, denominator)
     if not np.isfinite(u):
-        return Parts(0.0, np.inf if noise_variance > 0 else 0.0, np.inf if p1 * p2 * quality > 0 else p2**2 * quality)
+        return Parts(
+            0.0, np.inf if noise_variance > 0 else 0.0, np.inf if p1 * p2 * quality > 0 else p2**2 * quality
+        )
     collapse = (p2 * (1.0 + p1 * u) + (p1 + kappa) ** 2 * u) * p2 * quality / (1.0 + kappa) ** 2
     return Parts(float(kappa**2 * signal / denominator), float(noise_variance * u), float(collapse))
 
@@ -280,9 +306,11 @@ def isotropic(
 def corollary_1(phi: Real, real_share: Real, quality: Real, noise_variance: Real) -> Parts:
     r"""Corollary 1: more rows than inputs, $\phi < 1$, and $\lambda \to 0$.
 
-    $$ B = 0, \qquad V = \sigma^2 \frac{\phi}{1 - \phi}, \qquad \zeta = \Big( p_2^2 + p_1 p_2 \frac{\phi}{1 - \phi} \Big) c^2 . $$
+    $$ B = 0, \qquad V = \sigma^2 \frac{\phi}{1 - \phi}, \qquad \zeta = \Big( p_2^2 + p_1 p_2 \frac{\phi}{1
+    - \phi} \Big) c^2 . $$
 
-    Correct as printed, and exact for every invertible $\Sigma$ with $c^2 = \mathrm{tr}\, \Sigma \Delta$ (the paper states it for
+    Correct as printed, and exact for every invertible $\Sigma$ with $c^2 = \mathrm{tr}\, \Sigma \Delta$
+    (the paper states it for
     the isotropic case).
 
     Examples
@@ -302,10 +330,12 @@ def corollary_4(
     r"""Corollary 4: fewer rows than inputs, $\phi > 1$, isotropic, $\lambda \to 0$; $\zeta$ corrected.
 
     $$ B = r^2 \Big( 1 - \frac1\phi \Big), \qquad V = \frac{\sigma^2}{\phi - 1}, \qquad
-       \zeta = \frac{p_2 c^2}{\phi^2} \Big[ \frac{p_2 (\phi - p_2)}{\phi - 1} + \frac{(\phi - p_2)^2}{\phi - 1} \Big]
+       \zeta = \frac{p_2 c^2}{\phi^2} \Big[ \frac{p_2 (\phi - p_2)}{\phi - 1} + \frac{(\phi - p_2)^2}{\phi
+       - 1} \Big]
              = \frac{p_2 c^2}{\phi} \cdot \frac{\phi - p_2}{\phi - 1} . $$
 
-    Misprint: the paper lacks the denominator of the second term. With it the collapse decays as $p_2 c^2 / \phi$ for large
+    Misprint: the paper lacks the denominator of the second term. With it the collapse decays as $p_2 c^2 /
+    \phi$ for large
     $\phi$, instead of tending to $p_2 c^2$.
 
     Examples
@@ -318,97 +348,3 @@ def corollary_4(
     p2 = 1.0 - real_share
     collapse = p2 * quality / phi * (phi - p2) / (phi - 1.0)
     return Parts(signal * (1.0 - 1.0 / phi), noise_variance / (phi - 1.0), collapse)
-
-
-def mixing_small_aspect(
-    phi: Real, real_share: Real, quality: Real, noise_variance: Real, synthetic_noise_variance: Real, mixing: Real
-) -> float:
-    r"""Corollary 2, corrected and completed: risk of weighted training (equation 16) for small $\phi$, $\lambda \to 0$.
-
-    $$ E \simeq \alpha^2 c^2 \Big( 1 + \phi\, \frac{(1 - \alpha)(1 + 2 p_2 - 3 \alpha)}{p_1 p_2} \Big)
-       + \phi \Big( \frac{(1 - \alpha)^2 \sigma_1^2}{p_1} + \frac{\alpha^2 \sigma_2^2}{p_2} \Big) + O(\phi^2) . $$
-
-    Misprint: the paper prints $p_2^2 \alpha^2 c^2 + ((1 - \alpha) p_1 \sigma_1^2 + \alpha p_2 \sigma_2^2)\, \phi$, which does not reduce to
-    Corollary 1 at equal weights, $\alpha = p_2$. The correction of order $\phi c^2$ inside the first bracket belongs to the
-    order that the corollary claims.
-
-    Examples
-    --------
-    At equal weights it is the expansion of Corollary 1:
-
-    >>> phi, exact = 1e-3, sum(corollary_1(1e-3, 0.7, 0.5, 0.1))
-    >>> abs(mixing_small_aspect(phi, 0.7, 0.5, 0.1, 0.1, mixing=0.3) - exact) < phi**2
-    True
-    """
-    p1, p2, alpha = real_share, 1.0 - real_share, mixing
-    correction = (1.0 - alpha) * (1.0 + 2.0 * p2 - 3.0 * alpha) / (p1 * p2)
-    noise = (1.0 - alpha) ** 2 * noise_variance / p1 + alpha**2 * synthetic_noise_variance / p2
-    return alpha**2 * quality * (1.0 + phi * correction) + phi * noise
-
-
-def optimal_mixing_small_aspect(
-    phi: Real, real_share: Real, quality: Real, noise_variance: Real, synthetic_noise_variance: Real
-) -> float:
-    r"""Weight of the synthetic data with the smallest risk, for small $\phi$: Corollary 2, corrected.
-
-    $$ \alpha^* \simeq \frac{\sigma_1^2 \phi / p_1}{c^2 + \sigma_1^2 \phi / p_1 + \sigma_2^2 \phi / p_2} , $$
-
-    which tends to 0 with $\phi$: the paper prints a weight that tends to 1.
-
-    Examples
-    --------
-    >>> round(optimal_mixing_small_aspect(0.01, 0.5, quality=0.1, noise_variance=1.0, synthetic_noise_variance=1.0), 6)
-    0.142857
-    """
-    real = noise_variance * phi / real_share
-    synthetic = synthetic_noise_variance * phi / (1.0 - real_share)
-    return real / (quality + real + synthetic)
-
-
-def iterative_mixing(rounds: int, quality: Real, clean_error: Real, real_share: Real) -> float:
-    r"""Corollary 3: error after training round after round on a mixture with the last model's labels.
-
-    Each round turns $c_t^2$ into $c_{t+1}^2 = p_2^2 c_t^2 + E$ with $E = \sigma^2 \phi / (1 - \phi)$, leading order in $\phi$; after $t$ rounds
-
-    $$ c_t^2 = p_2^{2t} c_0^2 + E\, \frac{1 - p_2^{2t}}{1 - p_2^2} , $$
-
-    and $c_0^2 + t E$ without real data. The real rows are drawn anew every round.
-
-    Parameters
-    ----------
-    rounds : int
-        $t \ge 0$.
-    quality : float
-        $c_0^2$ of the first generator.
-    clean_error : float
-        $E$.
-    real_share : float
-        $p_1$.
-
-    Examples
-    --------
-    >>> iterative_mixing(2, quality=1.0, clean_error=0.1, real_share=0.5)  # 1 -> 0.35 -> 0.1875
-    0.1875
-    """
-    ratio = (1.0 - real_share) ** 2
-    total = float(rounds) if ratio == 1.0 else (1.0 - ratio**rounds) / (1.0 - ratio)
-    return ratio**rounds * quality + clean_error * total
-
-
-def self_loops(aspects: Float[np.ndarray, " N"], noise_variances: Float[np.ndarray, " N"]) -> float:
-    r"""Appendix B.2: quality $c^2$ of a labeler after $N$ generations of least squares, each on the last one's labels.
-
-    $$ c^2 = \sum_l \sigma_l^2\, \frac{\phi_l}{1 - \phi_l} , $$
-
-    with $\phi_l = d / n_l < 1$ and the shift $\Delta = (c^2 / d)\, \Sigma^{-1}$.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> self_loops(np.full(3, 0.5), np.full(3, 0.1))  # errors add up
-    0.30000000000000004
-    """
-    aspects = np.asarray(aspects, float)
-    if not np.all((aspects > 0) & (aspects < 1)):
-        raise InvalidSetting("aspects", aspects, "numbers inside (0, 1): with fewer rows the labeler shrinks as well")
-    return float(np.sum(noise_variances * aspects / (1.0 - aspects)))
