@@ -38,6 +38,7 @@ def mixing_small_aspect(
     --------
     At equal weights it is the expansion of Corollary 1:
 
+    >>> from freeridge.theory.collapse_formulas import corollary_1
     >>> phi, exact = 1e-3, sum(corollary_1(1e-3, 0.7, 0.5, 0.1))
     >>> abs(mixing_small_aspect(phi, 0.7, 0.5, 0.1, 0.1, mixing=0.3) - exact) < phi**2
     True

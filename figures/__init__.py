@@ -1,0 +1,1 @@
+"""What the papers show: one file per paper, one function per figure, theory drawn over simulation."""

@@ -1,0 +1,259 @@
+"""The figures there are, and the one function that computes, draws and saves them."""
+
+import hashlib
+import importlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+from matplotlib.figure import Figure
+
+from freeridge.figures import strong_model_collapse as collapse
+from freeridge.figures import strong_model_collapse_mixing as mixing
+from freeridge.figures import strong_model_collapse_pareto as pareto
+from freeridge.figures.record import Plan
+from freeridge.figures.style import look
+from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.storage import (
+    StorageError,
+    code_digest,
+    fingerprint,
+    load_dataset,
+    save_dataset,
+    versions,
+    write_atomically,
+)
+
+COLLAPSE = "Strong Model Collapse, arXiv 2410.04840"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A figure of a paper.
+
+    Parameters
+    ----------
+    name : str
+        What to call it by, on the command line and as the file name.
+    paper, figure, shows : str
+        Where it is, and what there is to see.
+    cost : str
+        Processor time with compilation; paper size is scaled from quick by the number of simulations.
+    main : bool
+        Whether it is drawn when no figure is named.
+    compute : callable
+        From a :class:`freeridge.figures.record.Plan` to the data of the figure.
+    draw : callable
+        From these data to the picture.
+    """
+
+    name: str
+    paper: str
+    figure: str
+    shows: str
+    cost: str
+    main: bool
+    compute: Callable[[Plan], xr.Dataset]
+    draw: Callable[[xr.Dataset], Figure]
+
+
+def catalogue() -> list[Entry]:
+    """All figures, in the order of papers and figures.
+
+    Examples
+    --------
+    >>> [entry.figure for entry in catalogue() if entry.paper.startswith("Strong Model Collapse")]
+    ['Figure 1', 'Figure 2', 'Figure 3', 'Figure 4', 'Figure 5', 'Figure 9', 'Figure 10']
+    """
+    p, c, m = pareto, collapse, mixing
+    rows: list[tuple[int, str, str, Callable[[Plan], xr.Dataset], Callable[[xr.Dataset], Figure]]] = [
+        (
+            1,
+            "Pareto frontiers of real-only against mixed risk",
+            "quick 35 s, paper about 2 min",
+            p.pareto,
+            p.draw_pareto,
+        ),
+        (
+            2,
+            "bias, variance, collapse and risk over the width",
+            "quick 20 s, paper about 1 min",
+            c.over_width,
+            c.draw_parts,
+        ),
+        (
+            3,
+            "plain ridge: a fixed synthetic share stops the gain from data",
+            "quick 8 s, paper about 15 s",
+            c.over_rows,
+            c.draw_rows,
+        ),
+        (
+            4,
+            "risk over the width for six synthetic shares",
+            "quick 60 s, paper about 8 min",
+            c.over_width_and_share,
+            c.draw_shares,
+        ),
+        (
+            5,
+            "risk over the width for four qualities",
+            "quick 20 s, paper about 1 min",
+            c.over_width,
+            c.draw_widths,
+        ),
+        (
+            9,
+            "weighted training and the best weight",
+            "quick 15 s, paper about 1 min",
+            m.weighted,
+            m.draw_weighted,
+        ),
+        (
+            10,
+            "five rounds of mixed training, one round, real rows only",
+            "quick 12 s, paper about 20 s",
+            m.iterative,
+            m.draw_iterative,
+        ),
+    ]
+    return [
+        Entry(
+            f"strong-model-collapse-{number}", COLLAPSE, f"Figure {number}", shows, cost, True, compute, draw
+        )
+        for number, shows, cost, compute, draw in rows
+    ]
+
+
+def draw_figures(
+    names: Sequence[str] = (),
+    size: str = "quick",
+    out: str | Path = Path("out/figures"),
+    progress: bool = True,
+) -> list[Path]:
+    """Compute, draw and save figures: PDF, PNG, and NetCDF with every number that is drawn.
+
+    Data that are there already, of the same figure, size, seed and code, are not computed again.
+
+    Parameters
+    ----------
+    names : sequence of str
+        From :func:`catalogue`; the main figures when empty.
+    size : {"quick", "paper"}
+        A few simulated points per curve, or as many as in the paper.
+    out : path
+        Folder for the files, made when it is not there.
+    progress : bool
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    list of Path
+        The files, three per figure.
+
+    Raises
+    ------
+    InvalidSetting
+        For an unknown name or size.
+    StorageError
+        When the files cannot be written. No half-written file is left.
+    """
+    plan = Plan(size)
+    entries = _chosen(names)
+    folder = Path(out)
+    _require_writable(folder)
+    files: list[Path] = []
+    computed: dict[str, xr.Dataset] = {}
+    with _bar(progress, len(entries)) as (say, advance):
+        for entry in entries:
+            path = folder / f"{entry.name}.nc"
+            data = _data(entry, plan, path, computed, partial(_say_point, say, entry.name))
+            say(f"{entry.name}: drawing")
+            files += [path, *_save_pictures(entry, data, folder)]
+            advance()
+    return files
+
+
+def _chosen(names: Sequence[str]) -> list[Entry]:
+    entries = {entry.name: entry for entry in catalogue()}
+    for name in names:
+        if name not in entries:
+            raise InvalidSetting("figure", name, "one of " + ", ".join(entries))
+    return [entries[name] for name in dict.fromkeys(names)] or [
+        entry for entry in entries.values() if entry.main
+    ]
+
+
+def _say_point(say: Callable[[str], None], name: str, done: int, total: int) -> None:
+    say(f"{name}: simulated {done} of {total} points")
+
+
+def _data(
+    entry: Entry, plan: Plan, path: Path, computed: dict[str, xr.Dataset], report: Callable[[int, int], None]
+) -> xr.Dataset:
+    """Data of a figure, from its file or another figure when those are of this very computation."""
+    source = Path(importlib.import_module(entry.compute.__module__).__file__ or "").read_bytes()
+    mark = fingerprint(
+        entry.compute.__qualname__,
+        plan.size,
+        plan.seed,
+        versions(),
+        code_digest(Plan),
+        hashlib.sha256(source).hexdigest(),
+    )
+    about = {"paper": entry.paper, "figure": entry.figure, "shows": entry.shows, "fingerprint": mark}
+    if path.exists():
+        try:
+            found: xr.Dataset = load_dataset(path)
+        except StorageError:
+            found = xr.Dataset()  # harmed by something outside: computed anew
+        if all(found.attrs.get(name) == value for name, value in about.items()):
+            return found
+    if mark not in computed:
+        computed[mark] = entry.compute(Plan(plan.size, plan.seed, report))
+    data = computed[mark].assign_attrs(about)
+    save_dataset(data, path)
+    return data
+
+
+def _save_pictures(entry: Entry, data: xr.Dataset, folder: Path) -> list[Path]:
+    with look():
+        picture = entry.draw(data)
+        return [_save_picture(picture, folder / f"{entry.name}{suffix}") for suffix in (".pdf", ".png")]
+
+
+def _save_picture(picture: Figure, path: Path) -> Path:
+    # Without the date, equal figures are equal files.
+    metadata: dict[str, Any] = {"CreationDate": None} if path.suffix == ".pdf" else {}
+    return write_atomically(
+        path, lambda temporary: picture.savefig(temporary, format=path.suffix[1:], metadata=metadata)
+    )
+
+
+def _require_writable(folder: Path) -> None:
+    """Meet a folder that cannot be written to before the computation, not after it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StorageError(f"cannot write {folder}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _bar(show: bool, total: int) -> Iterator[tuple[Callable[[str], None], Callable[[], None]]]:
+    if not show:
+        yield lambda text: None, lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("starting", total=total)
+        yield lambda text: bar.update(task, description=text), lambda: bar.advance(task)
