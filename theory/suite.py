@@ -1,17 +1,17 @@
 r"""The regimes in which theory is held against simulation, and the run over all of them.
 
 Each case is a ratio of sizes, so that it exists at every dimension. Theory is its limit, and a simulation
-at dimension d misses it by $a/d + b/d^2 + \dots$. A replicate, labels averaged exactly, fluctuates by a
-multiple of 1/d too: the ratio of bias to standard error is the same at every dimension, measured up to 0.7
-times the root of the number of replicates, and no choice of sizes makes it small. With $\delta$ = simulation
-- theory, the run therefore compares $2\delta(d) - \delta(d/2)$, which is free of a, with its own standard
-error. What is left, $-2b/d^2$, is a quarter of what the same combination leaves at half the size: this is the
-bias reported next to the standard error. The three sizes are drawn independently.
+at dimension d misses it by $a/d + b/d^2 + \dots$. A replicate, labels and random labelers averaged exactly,
+fluctuates by a multiple of 1/d too: the ratio of bias to standard error is the same at every dimension,
+measured up to 0.7 times the root of the number of replicates, and no choice of sizes makes it small. With
+$\delta$ the difference between simulation and theory, the run therefore compares $2\delta(d) - \delta(d/2)$,
+which is free of a, with its own standard error. What is left, $-2b/d^2$, is a quarter of what the same
+combination leaves at half the size, $2\delta(d/2) - \delta(d/4)$: the bias reported next to the standard
+error. A theory off by a constant c shows in it as c / 4, and in z in full. Each size has draws of its own.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -243,7 +243,7 @@ def regimes() -> dict[str, Case]:
     }
 
 
-# A handful for the tests: one of each machinery.
+# A handful for the tests: few, because each combination of populations and features compiles anew.
 QUICK = (
     "plain phi 0.5 ridgeless",
     "plain phi 1",
@@ -251,7 +251,6 @@ QUICK = (
     "projected psi 4 ridgeless",
     "mix phi 1",
     "mix one percent tested",
-    "projected mix psi 1",
     "rotated mix projected",
 )
 
@@ -311,7 +310,7 @@ def extrapolate(case: Case, d: int, replicates: tuple[int, int, int], key: Key) 
     Examples
     --------
     >>> agreement = extrapolate(regimes()["plain phi 0.5"], 40, (8, 16, 32), key=1)
-    >>> agreement.sizes, agreement.worst < 5
+    >>> agreement.sizes, agreement.worst < 6
     ({'n': 80, 'd': 40}, True)
     """
     whole, half, quarter = (
@@ -320,10 +319,12 @@ def extrapolate(case: Case, d: int, replicates: tuple[int, int, int], key: Key) 
         for setting, test in [case.build(dimension)]
     )
 
-    def combine(*parts: tuple[float, Agreement]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def combine(*parts: tuple[float, Agreement]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """A weighted sum of simulation - theory, and its standard error."""
-        value = {q: sum(c * (one.simulation[q] - one.theory[q]) for c, one in parts) for q in whole.theory}
-        error = {q: sum((c * one.standard_error[q]) ** 2 for c, one in parts) ** 0.5 for q in whole.theory}
+        value, error = {}, {}
+        for q in whole.theory:
+            value[q] = np.asarray(sum(c * (one.simulation[q] - one.theory[q]) for c, one in parts))
+            error[q] = np.asarray(sum((c * one.standard_error[q]) ** 2 for c, one in parts) ** 0.5)
         return value, error
 
     parts = ((2.0, whole), (-1.0, half))
@@ -336,7 +337,7 @@ def extrapolate(case: Case, d: int, replicates: tuple[int, int, int], key: Key) 
     worst = max((whole, half, quarter), key=lambda one: (not one.ok, np.max(one.residual)))
     return Agreement(
         theory=whole.theory,
-        simulation={q: whole.theory[q] + miss[q] for q in whole.theory},
+        simulation={q: np.asarray(whole.theory[q] + miss[q]) for q in whole.theory},
         standard_error=error,
         replicates=whole.replicates,
         sizes=whole.sizes,
