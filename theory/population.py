@@ -1,6 +1,6 @@
 """A population: where a share of the training data comes from, and what labels it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 
@@ -8,6 +8,12 @@ from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import Scalar, real_field, require
 from freeridge.theory.covariance import Covariance
 from freeridge.theory.labeler import Labeler, as_labeler
+
+# A labeler, or an array that the field converts to one: type checkers do not know converters.
+if TYPE_CHECKING:
+    LabelerField = Any
+else:
+    LabelerField = Labeler
 
 
 class Population(eqx.Module):
@@ -38,7 +44,7 @@ class Population(eqx.Module):
     """
 
     covariance: Covariance
-    labeler: Labeler = eqx.field(converter=as_labeler)
+    labeler: LabelerField = eqx.field(converter=as_labeler)
     noise_variance: Scalar = real_field("noise_variance", default=0.0)
     share: Scalar = real_field("share", default=0.0)
     weight: Scalar = real_field("weight", default=1.0)

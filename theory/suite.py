@@ -16,7 +16,8 @@ from zlib import crc32
 
 import numpy as np
 
-from freeridge.solvers.agreement import Agreement, Census, FiniteSize, validate
+from freeridge.solvers.agreement import Agreement, FiniteSize, validate
+from freeridge.solvers.census import Census
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.replicates import Key, key_entropy
 from freeridge.theory.covariance import (

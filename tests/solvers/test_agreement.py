@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from freeridge.solvers.agreement import Agreement, Census, FiniteSize, jsonable, normal_score, validate
+from freeridge.solvers.agreement import Agreement, FiniteSize, normal_score, validate
+from freeridge.solvers.census import Census
 from freeridge.solvers.results import Code, Estimate, Prediction
+from freeridge.solvers.tables import jsonable
 
 
 def agreement(theory: Any, simulation: Any, error: Any, replicates: int = 5, **more: Any) -> Agreement:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import freeridge as fr
-from freeridge.solvers.agreement import Census
+from freeridge.solvers.census import Census
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.theory.experiment import moment
 from freeridge.theory.suite import LABELERS, QUICK, SIZES, SPECTRA, Case, regimes, run_suite
