@@ -52,8 +52,10 @@ class Diagonal(Covariance):
     def at(self, positions: Array | np.ndarray) -> Array:
         """Eigenvalues at positions in (0, d); coordinate i occupies the interval from i to i + 1."""
         values, ends = self.blocks()
-        index = jnp.searchsorted(jnp.asarray(ends), jnp.asarray(positions))
-        return values[jnp.minimum(index, len(values) - 1)]
+        # Known positions stay in NumPy: each small operation of JAX costs a compilation in a fresh process.
+        xp = np if isinstance(ends, np.ndarray) and isinstance(positions, np.ndarray) else jnp
+        index = xp.searchsorted(xp.asarray(ends), xp.asarray(positions))
+        return values[xp.minimum(index, len(values) - 1)]
 
     def coordinates(self) -> Float[Array, " d"]:
         """One eigenvalue per coordinate."""

@@ -149,12 +149,12 @@ def _join_diagonal(covariances: Sequence[Diagonal], labelers: Sequence[Labeler])
         ends: Any = np.arange(1.0, dimension + 1.0)  # a fixed vector has one entry per coordinate
     else:
         ends = _merged([c.blocks()[1] for c in spectra])  # type: ignore[attr-defined]
-    starts = jnp.concatenate([jnp.zeros(1), jnp.asarray(ends)[:-1]])
-    counts = jnp.asarray(ends) - starts
-    middles = starts + 0.5 * counts
+    xp = np if isinstance(ends, np.ndarray) else jnp
+    counts = xp.diff(ends, prepend=0.0)
+    middles = ends - 0.5 * counts
     values = jnp.stack([c.at(middles) for c in covariances])
     moments = [c.at(middles) * counts for c in sources]  # type: ignore[attr-defined]
-    return _atomic(values, counts, dimension, moments, [labeler.fixed for labeler in labelers], labelers)
+    return _atomic(values, jnp.asarray(counts), dimension, moments, [labeler.fixed for labeler in labelers], labelers)
 
 
 def _merged(ends: Sequence[Any]) -> Any:
