@@ -24,21 +24,39 @@ else:
     ScalarOrPath = Float[Array, "*path"]
 
 
-def real_field(name: str, *, default: Any = ..., optional: bool = False) -> Any:
+def real_field(name: str, *, default: Any = ..., optional: bool = False, dimensions: int = 0) -> Any:
     """A field that holds a float64 array (or a traced one); integers and Python numbers are converted.
+
+    Parameters
+    ----------
+    name : str
+        As the user writes it.
+    default : object
+        None of it: the field must be given.
+    optional : bool
+        Whether None is a value.
+    dimensions : int
+        The most that the array may have: 0 is a number.
 
     Raises
     ------
     InvalidSetting
-        When the value is not a real number or array, or is held in less than float64.
+        When the value is not a real number or array, has too many dimensions, or is held in less than
+        float64.
     """
-    convert = _converter(name, optional)
+    convert = _converter(name, optional, dimensions)
     return eqx.field(converter=convert) if default is ... else eqx.field(converter=convert, default=default)
 
 
-def _converter(name: str, optional: bool) -> Callable[[Any], Array | None]:
+def _converter(name: str, optional: bool, dimensions: int) -> Callable[[Any], Array | None]:
     def convert(value: Any) -> Array | None:
-        return None if optional and value is None else as_real(name, value)
+        if optional and value is None:
+            return None
+        array = as_real(name, value)
+        if array.ndim > dimensions or array.size == 0:
+            most = ("one number", "a number or a list of numbers, not empty", "a matrix")[dimensions]
+            raise InvalidSetting(name, value, most)
+        return array
 
     return convert
 
@@ -59,6 +77,8 @@ def as_real(name: str, value: Any) -> Array:
     # Placeholders of JAX's own transformations pass through modules as if they were values.
     if isinstance(value, jax.Array) and value.dtype == jnp.float64:
         return value
+    if isinstance(value, jax.core.Tracer) and jnp.issubdtype(value.dtype, jnp.integer):
+        return value.astype(jnp.float64)
     try:
         array = np.asarray(value)
     except (TypeError, ValueError):

@@ -5,6 +5,7 @@ nothing of freeridge may be imported here.
 """
 
 import os
+from pathlib import Path
 
 import jax
 from hypothesis import settings
@@ -12,6 +13,9 @@ from hypothesis import settings
 os.environ.setdefault("MPLBACKEND", "Agg")  # figures are written to files, also where there is no display
 # Read by the processes that a test starts; this one has imported JAX already and is told below.
 os.environ["JAX_ENABLE_X64"] = "1"
+# They find freeridge where pytest does, installed or not.
+source = str(Path(__file__).parents[1] / "src")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
 
 jax.config.update("jax_enable_x64", True)
 # An integer or single-precision array that slips into a formula is an error, not a silent conversion.

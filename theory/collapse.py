@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.optimize import minimize_scalar
 
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import Scalar, ScalarOrPath, known, real_field, require
@@ -91,7 +90,7 @@ class ModelCollapse(eqx.Module):
     real_share: Scalar = real_field("real_share")
     quality: Scalar = real_field("quality")
     noise_variance: Scalar = real_field("noise_variance")
-    ridge: ScalarOrPath = real_field("ridge")
+    ridge: ScalarOrPath = real_field("ridge", dimensions=1)
     features: Scalar | None = real_field("features", default=None, optional=True)
     signal: Covariance | None = None
     shift: Covariance | None = None
@@ -185,7 +184,8 @@ class ModelCollapse(eqx.Module):
             here = eqx.tree_at(lambda p: p.ridge, problem, ridge)
             point = solve_fixed_point(here)
             errors = joint.errors(here.shares * point.x, point.theta)
-            return joint.labels.energy(joint.test, errors.at[-1].set(0.0))
+            apart = errors.at[-1].set(0.0)
+            return joint.labels.product(joint.test, apart, apart)
 
         return jnp.vectorize(at)(self.ridge)
 
@@ -206,6 +206,8 @@ class ModelCollapse(eqx.Module):
         """
         if self.ridge.ndim:
             raise InvalidSetting("ridge", known(self.ridge), "one number, not a path, to optimise the mixing")
+        from scipy.optimize import minimize_scalar  # here: half a second that no prediction needs
+
         start = eqx.tree_at(lambda s: s.mixing, self, jnp.asarray(0.5), is_leaf=lambda leaf: leaf is None)
 
         def at(alpha: Any) -> Prediction:

@@ -108,7 +108,7 @@ class TwoAtoms(Diagonal):
     """
 
     d: int = eqx.field(static=True)
-    values: Vector = real_field("values")
+    values: Vector = real_field("values", dimensions=1)
     fraction: Scalar = real_field("fraction")
 
     def __check_init__(self) -> None:
@@ -177,7 +177,7 @@ class Eigenvalues(Diagonal):
     1000000
     """
 
-    values: Vector = real_field("values")
+    values: Vector = real_field("values", dimensions=1)
     multiplicities: tuple[float, ...] | None = eqx.field(static=True, default=None)
 
     def __init__(self, values: Any, multiplicities: Any = None) -> None:
@@ -185,7 +185,10 @@ class Eigenvalues(Diagonal):
         if self.values.ndim != 1 or self.values.size == 0:
             raise InvalidSetting("values", self.values, "a list of eigenvalues, at least one")
         if multiplicities is not None:
-            counts = np.asarray(multiplicities, dtype=np.float64)
+            try:
+                counts = np.asarray(multiplicities, dtype=np.float64)
+            except (TypeError, ValueError):
+                raise InvalidSetting("multiplicities", multiplicities, "numbers > 0") from None
             if counts.shape != self.values.shape:
                 raise InvalidSetting(
                     "multiplicities", multiplicities, f"one per eigenvalue, {len(self.values)} in all"
@@ -237,7 +240,7 @@ class Dense(Covariance):
     positive semi-definite matrix; its smallest eigenvalue is -1
     """
 
-    matrix: Matrix = real_field("matrix")
+    matrix: Matrix = real_field("matrix", dimensions=2)
 
     def __check_init__(self) -> None:
         shape = self.matrix.shape

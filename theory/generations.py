@@ -143,8 +143,9 @@ class IterativeMixing(eqx.Module):
 
         def round_(moments: Array, _: None) -> tuple[Array, Array]:
             now = AtomicLabels(moments)
-            seen = jnp.stack([now.energy(spectrum.values[s], errors - towards[s]) for s in range(len(noise))])
-            norm = now.energy(joint.identity, errors + towards[-1])
+            off = [errors - towards[s] for s in range(len(noise))]
+            seen = jnp.stack([now.product(spectrum.values[s], off[s], off[s]) for s in range(len(noise))])
+            norm = now.product(joint.identity, errors + towards[-1], errors + towards[-1])
             spread = each.samples @ (problem.shares * (seen + noise)) + each.features * norm
             after = jnp.einsum("aj,bj,abj->j", errors, errors, moments) + spread
             with_truth = jnp.einsum("aj,aj->j", errors, moments[:, -1])

@@ -27,13 +27,11 @@ class AtomicLabels(eqx.Module):
 
     moments: Float[Array, "L L J"]
 
-    def energy(self, covariance: Float[Array, " J"], combination: Float[Array, "L J"]) -> Array:
-        r"""$E | \\sum_a T_a w_a |^2$ in the norm of a covariance, for diagonal operators $T_a$."""
-        return jnp.einsum("j,aj,bj,abj->", covariance, combination, combination, self.moments)
-
-    def last(self) -> "AtomicLabels":
-        """Only the last labeler."""
-        return AtomicLabels(self.moments[-1:, -1:])
+    def product(
+        self, covariance: Float[Array, " J"], left: Float[Array, "L J"], right: Float[Array, "L J"]
+    ) -> Array:
+        r"""$E (\sum_a S_a w_a)^\top B (\sum_a T_a w_a)$ in the metric of a covariance $B$."""
+        return jnp.einsum("j,aj,bj,abj->", covariance, left, right, self.moments)
 
 
 class MatrixLabels(eqx.Module):
@@ -43,16 +41,13 @@ class MatrixLabels(eqx.Module):
     moments: Float[Array, "K d d"]
     fixed: Float[Array, "L d"]
 
-    def energy(self, covariance: Float[Array, "d d"], combination: Float[Array, "L d d"]) -> Array:
+    def product(
+        self, covariance: Float[Array, "d d"], left: Float[Array, "L d d"], right: Float[Array, "L d d"]
+    ) -> Array:
         """As for atoms, for matrices."""
-        operators = jnp.tensordot(self.coefficients, combination, 1)
-        weighted = covariance @ (operators @ self.moments)
-        vector = jnp.einsum("lij,lj->i", combination, self.fixed)
-        return jnp.sum(weighted * operators) + vector @ covariance @ vector
-
-    def last(self) -> "MatrixLabels":
-        """Only the last labeler."""
-        return MatrixLabels(self.coefficients[:, -1:], self.moments, self.fixed[-1:])
+        operators, others = (jnp.tensordot(self.coefficients, side, 1) for side in (left, right))
+        vector, other = (jnp.einsum("lij,lj->i", side, self.fixed) for side in (left, right))
+        return jnp.sum((covariance @ operators @ self.moments) * others) + vector @ covariance @ other
 
 
 class Joint(eqx.Module):
@@ -154,7 +149,9 @@ def _join_diagonal(covariances: Sequence[Diagonal], labelers: Sequence[Labeler])
     middles = ends - 0.5 * counts
     values = jnp.stack([c.at(middles) for c in covariances])
     moments = [c.at(middles) * counts for c in sources]  # type: ignore[attr-defined]
-    return _atomic(values, jnp.asarray(counts), dimension, moments, [labeler.fixed for labeler in labelers], labelers)
+    return _atomic(
+        values, jnp.asarray(counts), dimension, moments, [labeler.fixed for labeler in labelers], labelers
+    )
 
 
 def _merged(ends: Sequence[Any]) -> Any:

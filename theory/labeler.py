@@ -39,6 +39,12 @@ class Labeler(eqx.Module):
     def __radd__(self, other: Any) -> "Labeler":
         return as_labeler(other) + self
 
+    def __neg__(self) -> "Labeler":
+        return -1.0 * self
+
+    def __rsub__(self, other: Any) -> "Labeler":
+        return as_labeler(other) - self
+
     def __sub__(self, other: Any) -> "Labeler":
         return self + (-1.0) * as_labeler(other)
 

@@ -6,19 +6,24 @@ from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import Scalar, ScalarOrPath, known, real_field, require
-from freeridge.solvers.fixed_point import FixedPoint, MixtureProblem, solve_fixed_point
-from freeridge.solvers.response import amplification
-from freeridge.solvers.results import Code, Estimate, Prediction
+from freeridge.solvers.fixed_point import MixtureProblem
+from freeridge.solvers.results import Estimate, Prediction
 from freeridge.theory.experiment import simulate_mixture
 from freeridge.theory.joint import Joint, join
 from freeridge.theory.population import Population
+from freeridge.theory.risk import risk_of
+
+
+def _as_tuple(populations: Any) -> tuple[Any, ...]:
+    if isinstance(populations, Population):
+        raise InvalidSetting("populations", populations, "a list of populations, [Population(...), ...]")
+    return tuple(populations)
 
 
 class RidgeMixture(eqx.Module):
@@ -70,9 +75,9 @@ class RidgeMixture(eqx.Module):
     Amplification, arXiv 2410.17263.
     """
 
-    populations: Sequence[Population] = eqx.field(converter=tuple)
+    populations: Sequence[Population] = eqx.field(converter=_as_tuple)
     n: Scalar = real_field("n")
-    ridge: ScalarOrPath = real_field("ridge")
+    ridge: ScalarOrPath = real_field("ridge", dimensions=1)
     features: Scalar | None = real_field("features", default=None, optional=True)
 
     def __check_init__(self) -> None:
@@ -91,8 +96,6 @@ class RidgeMixture(eqx.Module):
                 )
         require("n", self.n, lambda v: v > 0, "a number of training rows > 0")
         require("ridge", self.ridge, lambda v: v >= 0, "a finite number >= 0")
-        if self.ridge.ndim > 1:
-            raise InvalidSetting("ridge", self.ridge, "a number or a one-dimensional path")
         if self.features is not None:
             require(
                 "features",
@@ -122,7 +125,7 @@ class RidgeMixture(eqx.Module):
             what would be left without noise if every training labeler were the test labeler, ``mismatch``
             the part owed to the difference of labelers (with correlated labelers it can be negative).
         """
-        return _predict_path(*self.limit(test))
+        return risk_of(*self.limit(test))
 
     def limit(self, test: int | Population = 0) -> tuple[MixtureProblem, Joint, Float[Array, " G"]]:
         """What the prediction is computed from: the fixed-point problem, the joint basis, and the weighted
@@ -193,61 +196,3 @@ class RidgeMixture(eqx.Module):
                 "test", test, f"a Population or an index from 0 to {len(self.populations) - 1}"
             )
         return self.populations[test]
-
-
-@eqx.filter_jit
-def _predict_path(problem: MixtureProblem, joint: Joint, noise: Float[Array, " G"]) -> Prediction:
-    def at(ridge: Array) -> Prediction:
-        return _predict(eqx.tree_at(lambda p: p.ridge, problem, ridge), joint, noise)
-
-    return at(problem.ridge) if problem.ridge.ndim == 0 else jax.vmap(at)(problem.ridge)
-
-
-def _predict(problem: MixtureProblem, joint: Joint, noise: Float[Array, " G"]) -> Prediction:
-    point = solve_fixed_point(problem)
-    amplified = amplification(problem, point, joint.test)
-    paid = problem.shares * amplified.samples
-    variance = paid @ noise
-    errors = joint.errors(problem.shares * point.x, point.theta)
-    noiseless = _noiseless_risk(joint, errors, paid, amplified.features)
-    common = eqx.tree_at(lambda j: j.labels, joint, joint.labels.last())
-    bias = _noiseless_risk(common, errors[-1:], paid, amplified.features)
-    signal = joint.labels.last().energy(joint.test, joint.identity[None]) + jnp.sum(problem.shares * noise)
-    quantities = {
-        "risk": noiseless + variance,
-        "bias": bias,
-        "variance": variance,
-        "mismatch": noiseless - bias,
-    }
-    return Prediction(
-        {name: _limit(value, signal, problem, point) for name, value in quantities.items()},
-        point.residual,
-        point.code,
-    )
-
-
-def _noiseless_risk(
-    joint: Joint, errors: Array, paid: Float[Array, " G"], features: Float[Array, ""]
-) -> Array:
-    """Sum of the energies of the mean error, of the mean estimator, and of its error on every training
-    population.
-
-    ``errors`` maps (labeler differences, test labeler) to the mean error; with no differences every
-    population sees the same.
-    """
-    energy, identity = joint.labels.energy, joint.identity
-    risk = energy(joint.test, errors) + features * energy(identity, errors.at[-1].add(identity))
-    differences = len(errors) - 1
-    for s in range(len(paid)):
-        seen = errors.at[s].add(-identity) if differences else errors
-        risk = risk + paid[s] * energy(joint.covariance(s), seen)
-    return risk
-
-
-def _limit(value: Array, signal: Array, problem: MixtureProblem, point: FixedPoint) -> Array:
-    """The vanishing ridge that stands for ridge 0 leaves 1e-80 where the limit is zero, and a large number
-    where it is infinite.
-    """
-    value = jnp.where((problem.ridge == 0) & (jnp.abs(value) < 1e-30 * signal), 0.0, value)
-    infinite = (point.code == Code.DIVERGES) & (jnp.abs(value) > 1e8 * signal)
-    return jnp.where(infinite, jnp.sign(value) * jnp.inf, value)
