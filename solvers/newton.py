@@ -121,7 +121,10 @@ def _evaluate(p: MixtureProblem, y: Float[Array, " G"]) -> _Evaluation:
     apart = solve_grounded(conductance, ground, drive - ground * (weights @ drive) / jnp.sum(pull))
     step = drift + (apart - pull @ apart / jnp.sum(pull))
     residual = jnp.maximum(_largest(ratio - 1.0), jnp.abs(balance) / size)
-    return _Evaluation(p.shares * (ratio - 1.0), step, balance, residual)
+    here = _Evaluation(p.shares * (ratio - 1.0), step, balance, residual)
+    # Far away, the logarithms can point uphill; Newton's own step never does.
+    uphill = (_slope_along(p, here, step) > 0) & (_largest(here.slope) > 1e-6)
+    return here._replace(step=jnp.where(uphill, solve_grounded(conductance, ground, (1.0 - ratio) / y), step))
 
 
 def _balance(
