@@ -148,6 +148,9 @@ class Grid:
                     self._draw_quantities(panel, names)
             for panel in axes.flat[len(panels) :]:
                 panel.set_visible(False)
+            # The panels share their lines: one legend, where it covers none of them.
+            lines = axes.flat[0].get_legend_handles_labels()
+            figure.legend(*lines, loc="outside lower center", ncols=4, fontsize="small")
             figure.suptitle(title, fontsize="medium")
             figure.savefig(path, dpi=150, format=path.suffix[1:])
         finally:
@@ -191,7 +194,6 @@ class Grid:
         panel.set_xscale("log" if _spans_decades(first) else "linear")
         drawn = [np.ravel(part[n]) for part in (self.values, self.simulated) for n in names if n in part]
         panel.set_yscale("log" if _spans_decades(np.concatenate(drawn)) else "linear")
-        panel.legend(fontsize="small")
 
 
 def grid_of(setting: Any, **parts: Mapping[str, Any]) -> Grid:
