@@ -86,6 +86,8 @@ def _limit(value: Array, scale: Array, problem: MixtureProblem, point: FixedPoin
     """The vanishing ridge that stands for ridge 0 leaves 1e-80 where the limit is zero, and a large number
     where it is infinite.
     """
-    value = jnp.where((problem.ridge == 0) & (jnp.abs(value) < 1e-30 * scale), 0.0, value)
+    # At a threshold what vanishes does so with the root of the ridge, and 1e-20 is left of it.
+    gone = jnp.where(point.code == Code.DIVERGES, 1e-12, 1e-30) * scale
+    value = jnp.where((problem.ridge == 0) & (jnp.abs(value) < gone), 0.0, value)
     infinite = (point.code == Code.DIVERGES) & (jnp.abs(value) > 1e8 * scale)
     return jnp.where(infinite, jnp.sign(value) * jnp.inf, value)
