@@ -10,12 +10,14 @@ and Heyman (1985) for Markov chains, with sources.
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Inexact
 
 
 def solve_grounded(
-    conductance: Float[Array, "nodes nodes"], ground: Float[Array, " nodes"], source: Float[Array, " nodes"]
-) -> Float[Array, " nodes"]:
+    conductance: Inexact[Array, "nodes nodes"],
+    ground: Inexact[Array, " nodes"],
+    source: Inexact[Array, " nodes"],
+) -> Inexact[Array, " nodes"]:
     r"""Potentials of a grounded network.
 
     Solves, for every node $a$,
@@ -30,6 +32,8 @@ def solve_grounded(
         $g_a \ge 0$.
     source : array, shape (nodes,)
         $f_a$; with $f \ge 0$ every potential is accurate to a few units in its last place.
+
+    All three may be complex, as they are for training stopped early; accuracy is then what elimination gives.
 
     Examples
     --------
@@ -66,7 +70,7 @@ def solve_grounded(
     return jnp.stack(potential)
 
 
-def solve_pivoting(matrix: Float[Array, "k k"], source: Float[Array, " k"]) -> Float[Array, " k"]:
+def solve_pivoting(matrix: Inexact[Array, "k k"], source: Inexact[Array, " k"]) -> Inexact[Array, " k"]:
     """Gaussian elimination with partial pivoting, unrolled; for systems of a few unknowns in large batches.
 
     LAPACK costs ten times more on batches of such systems, and batched calls to it can hang JAX on two cores.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from freeridge.solvers.spectra import Spectrum
 
@@ -17,18 +17,18 @@ VANISHING = 1e-40
 
 
 class MixtureProblem(eqx.Module):
-    """What the fixed point depends on: covariances, shares, sizes and ridge (all numeric fields may be
-    traced).
+    """What the fixed point depends on: covariances, shares, sizes and ridge. All numeric fields may be
+    traced; training stopped early makes them complex.
     """
 
     spectrum: Spectrum
-    shares: Float[Array, " G"]
-    n: Float[Array, ""]
-    ridge: Float[Array, "*path"]
-    features: Float[Array, ""] | None = None
+    shares: Inexact[Array, " G"]
+    n: Inexact[Array, ""]
+    ridge: Inexact[Array, "*path"]
+    features: Inexact[Array, ""] | None = None
 
     @property
-    def aspect(self) -> Float[Array, ""]:
+    def aspect(self) -> Inexact[Array, ""]:
         r"""$\phi = d/n$."""
         return self.spectrum.dimension / self.n
 

@@ -10,9 +10,13 @@ from jaxtyping import Array, Float, Int, Num
 
 
 class Code(IntEnum):
-    """How a point ended; :data:`ADVICE` has the sentence for each."""
+    """How a point ended, from the mildest to the worst; :data:`ADVICE` has the sentence for each.
+
+    The numbers are those of saved sweeps and stay as they are; the order of the names says what is worse.
+    """
 
     OK = 0
+    UNDEFINED = 4
     DIVERGES = 1
     INVALID = 2
     NOT_CERTIFIED = 3
@@ -20,6 +24,10 @@ class Code(IntEnum):
 
 ADVICE = {
     Code.OK: "certified",
+    Code.UNDEFINED: (
+        "the models of each group alone are equally good on their groups (EDD = 0), so that ADD, a ratio to "
+        "EDD, is undefined and NaN. All other quantities are certified."
+    ),
     Code.DIVERGES: (
         "the limit is infinite here: ridge 0 exactly at an interpolation threshold (n = features, or "
         "n = rank of the covariances). Use a positive ridge or move n or the number of features."
@@ -59,18 +67,23 @@ class Prediction(eqx.Module):
 
     @property
     def message(self) -> str:
-        return ADVICE[Code(int(np.max(np.asarray(self.code))))]
+        found = np.unique(np.asarray(self.code))
+        return ADVICE[[code for code in Code if code in found][-1]]
 
 
 class Estimate(eqx.Module):
     """Monte Carlo for one setting: means over replicates with standard errors, under the names of the
     prediction.
+
+    ``values`` holds each replicate, replicates first, where the mean is one of independent replicates: what
+    is measured on the same draws can be compared draw by draw.
     """
 
     mean: dict[str, Num[np.ndarray, "..."]]
     standard_error: dict[str, Num[np.ndarray, "..."]]
     replicates: int
     sizes: dict[str, int]
+    values: dict[str, Num[np.ndarray, "..."]] = eqx.field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
         return _named(self.mean, name, "estimate")

@@ -31,7 +31,15 @@ from freeridge.solvers.errors import InvalidSetting, require_float64
 from freeridge.solvers.kernels import NUMPY, Array, Draws, JaxDraws, Kernels, Matrix, NumpyDraws, jax_kernels
 from freeridge.solvers.replicates import Key, Replicates, pick_backend, run_replicates, run_replicates_jax
 from freeridge.solvers.ridge_modes import Sample, draw_sample, narrow_mixing, ridge_modes
-from freeridge.solvers.ridge_risks import Mixture, RiskTerms, Weight, risk_paths, trace_of_product, weight
+from freeridge.solvers.ridge_risks import (
+    Mixture,
+    RiskTerms,
+    Training,
+    Weight,
+    risk_paths,
+    trace_of_product,
+    weight,
+)
 
 Risks = dict[str, Array]
 
@@ -78,6 +86,10 @@ class RidgeExperiment:
         Fixed parts of the labelers, that of the test population in the last column.
     features : int, optional
         Number m of random features, columns of S with N(0, 1/d) entries; None is plain ridge.
+    times : array, shape (L,), optional
+        With one ridge: stop gradient flow, or with a step size gradient descent, at these times.
+    step_size : float, optional
+        Of gradient descent; times are whole multiples of it.
 
     Examples
     --------
@@ -106,6 +118,8 @@ class RidgeExperiment:
     sources: tuple[LabelSource, ...] = ()
     fixed: Float[np.ndarray, "..."] | None = None
     features: int | None = None
+    times: Float[np.ndarray, "..."] | None = None
+    step_size: float | None = None
 
     def __post_init__(self) -> None:
         groups, d = len(self.factors), self.dimension
@@ -117,6 +131,10 @@ class RidgeExperiment:
             raise InvalidSetting("counts", self.counts, f"{groups} whole numbers >= 0, not all zero")
         _check_numbers("noise_variances", self.noise_variances, (groups,))
         _check_numbers("ridges", self.ridges, (max(np.size(self.ridges), 1),))
+        if self.times is not None:
+            _check_numbers("times", self.times, (max(np.size(self.times), 1),))
+            if np.size(self.ridges) != 1:
+                raise InvalidSetting("ridges", self.ridges, "one ridge when training stops at times")
         if self.features is not None and (not _is_whole(self.features) or self.features < 1):
             raise InvalidSetting("features", self.features, "a whole number >= 1, or None for plain ridge")
         for k, source in enumerate(self.sources):
@@ -195,7 +213,12 @@ class RidgeExperiment:
             total = _sum_of_moments([scale**2 * moment.matrix for scale, moment in tested], d)
             bias = weight(total, "sources")
         trace = np.asarray(0.0 if bias is None else trace_of_product(test, bias, d))
-        return RiskTerms(np.asarray(self.ridges, float), test, bias, trace, moments, self.fixed)
+        ridges, training = np.asarray(self.ridges, float), None
+        if self.times is not None:
+            step = None if self.step_size is None else np.asarray(self.step_size, float)
+            training = Training(np.asarray(self.times, float), step)
+            ridges = np.full(len(self.times), ridges[0])
+        return RiskTerms(ridges, test, bias, trace, moments, self.fixed, training)
 
 
 def exact_risks(

@@ -16,6 +16,10 @@ W = sum_s c_s M_s P and H = P'BP,
 
 Terms with I - NP' vanish when r = d. Matrices of size r x r are only formed when both factors of an entrywise
 product need them: an isotropic B with plain ridge leaves sums of r terms.
+
+Stopped early, training replaces D by a filter of the same modes (:class:`Training`): D becomes :math:`(1 -
+\delta) / (l + \lambda)` and :math:`\lambda D` becomes :math:`(\lambda + l \delta) / (l + \lambda)`, with
+:math:`\delta` the part of a mode that is still to be learned; everything else stays.
 """
 
 from collections.abc import Sequence
@@ -42,6 +46,37 @@ class Weight(NamedTuple):
     root: Array
 
 
+class Training(NamedTuple):
+    r"""Training stopped at times: gradient flow from zero, or gradient descent with a step size.
+
+    What is left to learn of a mode with eigenvalue :math:`l` is :math:`\delta = e^{-t (l + \lambda)}`, or
+    :math:`(1 - \alpha (l + \lambda))^{t / \alpha}`.
+
+    Attributes
+    ----------
+    times : array, shape (L,)
+        For step sizes, whole multiples of it.
+    step_size : array, shape (), or None
+        None is gradient flow.
+    """
+
+    times: Array
+    step_size: Array | None
+
+    def learned(self, curvature: Float[Any, "L r"], xp: Any) -> tuple[Array, Array]:
+        """1 - delta and delta at eigenvalues of the Hessian, one row per time."""
+        times = self.times[:, None]
+        if self.step_size is None:
+            return -xp.expm1(-times * curvature), xp.exp(-times * curvature)
+        steps, factor = times / self.step_size, 1.0 - self.step_size * curvature
+        slow = factor > 0.5
+        # log1p keeps the digits of slow modes; fast ones may change sign at every step.
+        log = xp.where(slow, xp.log1p(-self.step_size * xp.where(slow, curvature, 0.0)), 0.0)
+        power = xp.where(factor < 0, xp.cos(np.pi * xp.round(steps)), 1.0) * xp.abs(factor) ** steps
+        left = xp.where(slow, xp.exp(steps * log), power)
+        return xp.where(slow, -xp.expm1(steps * log), 1.0 - power), left
+
+
 class RiskTerms(NamedTuple):
     """The numbers of an experiment that meet the modes; a pytree, so that JAX takes them as arguments.
 
@@ -59,6 +94,8 @@ class RiskTerms(NamedTuple):
         Gamma_k.
     fixed : array, shape (d, G + 1), or None
         Fixed labelers, the test labeler last.
+    training : Training or None
+        Times at which training stops, as many as ridges; None trains to convergence.
     """
 
     ridges: Array
@@ -67,6 +104,7 @@ class RiskTerms(NamedTuple):
     bias_trace: Array
     moments: tuple[Weight, ...]
     fixed: Array | None
+    training: Training | None = None
 
 
 class Mixture(NamedTuple):
@@ -140,10 +178,16 @@ def risk_paths(modes: RidgeModes, terms: RiskTerms, mixture: Mixture) -> dict[st
         risk, bias, variance, mismatch; the first is the sum of the others.
     """
     xp = modes.kernels.xp
+    ridges = terms.ridges[:, None]
+    curvature = modes.values[None, :] + ridges
+    inverse, shrinkage = 1.0 / curvature, ridges / curvature
+    if terms.training is not None:
+        learned, left = terms.training.learned(curvature, xp)
+        inverse, shrinkage = learned / curvature, (ridges + modes.values[None, :] * left) / curvature
     path = _Path(
         kernels=modes.kernels,
-        inverse=1.0 / (modes.values[None, :] + terms.ridges[:, None]),
-        ridges=terms.ridges[:, None],
+        inverse=inverse,
+        shrinkage=shrinkage,
         metric=_gram(terms.test, modes.primal, modes.orthonormal),
         weighted=None if modes.complete else _times(terms.test.matrix, modes.primal),
     )
@@ -181,17 +225,15 @@ class _Form:
 
 @dataclass(eq=False)
 class _Path:
-    """1/(l + ridge) along the path, H = P'BP as a form, and BP where I - PN' is not zero."""
+    """D and ridge * D along the path, or the filters in their place; H = P'BP as a form, and BP where I - PN'
+    is not zero.
+    """
 
     kernels: Kernels
     inverse: Float[Any, "L r"]
-    ridges: Float[Any, "L 1"]
+    shrinkage: Float[Any, "L r"]
     metric: _Form
     weighted: Float[Any, "d r"] | None
-
-    @cached_property
-    def shrinkage(self) -> Float[Any, "L r"]:
-        return self.ridges * self.inverse
 
     @cached_property
     def full_metric(self) -> Float[Any, "r r"]:

@@ -6,7 +6,8 @@ $$ R = \\Big( \\sum_s c_s \\Sigma_s + \\theta I \\Big)^{-1} , $$
 
 for non-negative weights $c$ and $\\theta$. Covariances that commute are held as joint eigenvalues ("atoms"),
 any others as matrices; the solvers see only the methods the two classes share. Traces are normalised,
-$\\overline{\\mathrm{tr}} = \\mathrm{tr}/d$.
+$\\overline{\\mathrm{tr}} = \\mathrm{tr}/d$. Weights and $\\theta$ are real, or complex when training stops
+early (:mod:`freeridge.solvers.contours`).
 """
 
 from typing import NamedTuple
@@ -15,22 +16,35 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
-from jaxtyping import Array, Float
+from jaxtyping import Array, Inexact
 
 
 class ResolventTraces(NamedTuple):
     r"""The traces of one resolvent: all of the same sign, none computed as a difference."""
 
-    single: Float[Array, " G"]
+    single: Inexact[Array, " G"]
     r"""$\overline{\mathrm{tr}}\, \Sigma_s R$."""
-    free: Float[Array, ""]
+    free: Inexact[Array, ""]
     r"""$\theta\, \overline{\mathrm{tr}}\, R$ on the joint range of the covariances: rank fraction minus
     degrees of freedom.
     """
-    pair: Float[Array, "G G"]
+    pair: Inexact[Array, "G G"]
     r"""$\overline{\mathrm{tr}}\, \Sigma_s R \Sigma_r R$."""
-    squared: Float[Array, " G"]
+    squared: Inexact[Array, " G"]
     r"""$\overline{\mathrm{tr}}\, \Sigma_s R^2$."""
+
+
+class CrossTraces(NamedTuple):
+    r"""Traces of pairs of resolvents, $R$ from one batch and $R'$ from another."""
+
+    pair: Inexact[Array, "G G left right"]
+    r"""$\overline{\mathrm{tr}}\, \Sigma_s R \Sigma_r R'$."""
+    squared: Inexact[Array, "G left right"]
+    r"""$\overline{\mathrm{tr}}\, \Sigma_s R R'$."""
+    through_penalty: Inexact[Array, "left right"]
+    r"""$\overline{\mathrm{tr}}\, R B R'$."""
+    through_samples: Inexact[Array, "G left right"]
+    r"""$\overline{\mathrm{tr}}\, \Sigma_s R B R'$."""
 
 
 class Atoms(eqx.Module):
@@ -45,32 +59,32 @@ class Atoms(eqx.Module):
     0.625
     """
 
-    values: Float[Array, "G J"]
-    multiplicities: Float[Array, " J"]
+    values: Inexact[Array, "G J"]
+    multiplicities: Inexact[Array, " J"]
     dimension: int = eqx.field(static=True)
 
     @property
-    def rank(self) -> Float[Array, ""]:
+    def rank(self) -> Inexact[Array, ""]:
         """Number of dimensions on which at least one covariance does not vanish."""
         return jnp.sum(jnp.where(self._seen, self.multiplicities, 0.0))
 
     @property
-    def weights(self) -> Float[Array, " J"]:
+    def weights(self) -> Inexact[Array, " J"]:
         return self.multiplicities / self.dimension
 
     @property
-    def mean_eigenvalues(self) -> Float[Array, " G"]:
+    def mean_eigenvalues(self) -> Inexact[Array, " G"]:
         return self.values @ self.weights
 
     @property
     def _seen(self) -> Array:
         return jnp.any(self.values > 0, axis=0)
 
-    def resolvent(self, c: Float[Array, " G"], theta: Float[Array, ""]) -> Float[Array, " J"]:
+    def resolvent(self, c: Inexact[Array, " G"], theta: Inexact[Array, ""]) -> Inexact[Array, " J"]:
         """Eigenvalues of $R$ on the atoms."""
         return 1.0 / (c @ self.values + theta)
 
-    def traces(self, c: Float[Array, " G"], theta: Float[Array, ""]) -> ResolventTraces:
+    def traces(self, c: Inexact[Array, " G"], theta: Inexact[Array, ""]) -> ResolventTraces:
         r = self.resolvent(c, theta)
         weights = self.weights
         first = weights * r
@@ -83,8 +97,8 @@ class Atoms(eqx.Module):
         )
 
     def responses(
-        self, c: Float[Array, " G"], theta: Float[Array, ""], test: Float[Array, " J"]
-    ) -> tuple[Float[Array, ""], Float[Array, " G"]]:
+        self, c: Inexact[Array, " G"], theta: Inexact[Array, ""], test: Inexact[Array, " J"]
+    ) -> tuple[Inexact[Array, ""], Inexact[Array, " G"]]:
         r"""$\overline{\mathrm{tr}}\, R B R$ and $\overline{\mathrm{tr}}\, \Sigma_s R B R$ for a test
         covariance $B$.
         """
@@ -92,7 +106,20 @@ class Atoms(eqx.Module):
         seen_by_test = self.weights * r * r * test
         return jnp.sum(seen_by_test), self.values @ seen_by_test
 
-    def rescaled(self, factors: Float[Array, " G"]) -> "Atoms":
+    def cross_traces(
+        self, left: Inexact[Array, "left J"], right: Inexact[Array, "right J"], test: Inexact[Array, " J"]
+    ) -> CrossTraces:
+        """Traces of every resolvent on the left with every one on the right."""
+        ours, theirs = left * self.weights, right
+        seen, met = self.values[:, None] * ours, self.values[:, None] * theirs
+        return CrossTraces(
+            pair=jnp.einsum("skj,rlj->srkl", seen, met),
+            squared=seen @ theirs.T,
+            through_penalty=(ours * test) @ theirs.T,
+            through_samples=(seen * test) @ theirs.T,
+        )
+
+    def rescaled(self, factors: Inexact[Array, " G"]) -> "Atoms":
         """The same spectrum with each covariance multiplied by its factor."""
         return Atoms(self.values * factors[:, None], self.multiplicities, self.dimension)
 
@@ -104,23 +131,23 @@ class Matrices(eqx.Module):
     ``values`` and enter only through ``dimension``.
     """
 
-    values: Float[Array, "G k k"]
+    values: Inexact[Array, "G k k"]
     dimension: int = eqx.field(static=True)
 
     @property
-    def rank(self) -> Float[Array, ""]:
+    def rank(self) -> Inexact[Array, ""]:
         return jnp.asarray(float(self.values.shape[-1]))
 
     @property
-    def mean_eigenvalues(self) -> Float[Array, " G"]:
+    def mean_eigenvalues(self) -> Inexact[Array, " G"]:
         return jnp.trace(self.values, axis1=1, axis2=2) / self.dimension
 
-    def resolvent(self, c: Float[Array, " G"], theta: Float[Array, ""]) -> Float[Array, "k k"]:
+    def resolvent(self, c: Inexact[Array, " G"], theta: Inexact[Array, ""]) -> Inexact[Array, "k k"]:
         """$R$ on the joint range."""
-        eye = jnp.eye(self.values.shape[-1])
+        eye = jnp.eye(self.values.shape[-1], dtype=theta.dtype)
         return _inverse(jnp.tensordot(c, self.values, 1) + theta * eye)
 
-    def traces(self, c: Float[Array, " G"], theta: Float[Array, ""]) -> ResolventTraces:
+    def traces(self, c: Inexact[Array, " G"], theta: Inexact[Array, ""]) -> ResolventTraces:
         r = self.resolvent(c, theta)
         products = self.values @ r
         return ResolventTraces(
@@ -131,8 +158,8 @@ class Matrices(eqx.Module):
         )
 
     def responses(
-        self, c: Float[Array, " G"], theta: Float[Array, ""], test: Float[Array, "d d"]
-    ) -> tuple[Float[Array, ""], Float[Array, " G"]]:
+        self, c: Inexact[Array, " G"], theta: Inexact[Array, ""], test: Inexact[Array, "d d"]
+    ) -> tuple[Inexact[Array, ""], Inexact[Array, " G"]]:
         """As for atoms; ``test`` is given on the whole space, the joint range first."""
         k = self.values.shape[-1]
         r = self.resolvent(c, theta)
@@ -141,7 +168,27 @@ class Matrices(eqx.Module):
         within = jnp.einsum("sij,ji->s", self.values, rbr) / self.dimension
         return (jnp.trace(rbr) + outside) / self.dimension, within
 
-    def rescaled(self, factors: Float[Array, " G"]) -> "Matrices":
+    def cross_traces(
+        self,
+        left: Inexact[Array, "left k k"],
+        right: Inexact[Array, "right k k"],
+        test: Inexact[Array, "d d"],
+    ) -> CrossTraces:
+        """As for atoms; off the joint range both resolvents are the identity, which only the test covariance
+        sees.
+        """
+        k, d = self.values.shape[-1], self.dimension
+        ours = jnp.einsum("sij,ajk->saik", self.values, left)
+        theirs = jnp.einsum("sij,bjk->sbik", self.values, right)
+        tested = jnp.einsum("ij,bjk->bik", test[:k, :k], right)
+        return CrossTraces(
+            pair=jnp.einsum("saij,rbji->srab", ours, theirs) / d,
+            squared=jnp.einsum("saij,bji->sab", ours, right) / d,
+            through_penalty=(jnp.einsum("aij,bji->ab", left, tested) + jnp.trace(test[k:, k:])) / d,
+            through_samples=jnp.einsum("saij,bji->sab", ours, tested) / d,
+        )
+
+    def rescaled(self, factors: Inexact[Array, " G"]) -> "Matrices":
         """The same spectrum with each covariance multiplied by its factor."""
         return Matrices(self.values * factors[:, None, None], self.dimension)
 
@@ -150,7 +197,7 @@ Spectrum = Atoms | Matrices
 
 
 @jax.custom_jvp
-def _inverse(matrix: Float[Array, "k k"]) -> Float[Array, "k k"]:
+def _inverse(matrix: Inexact[Array, "k k"]) -> Inexact[Array, "k k"]:
     return _one_by_one(matrix)
 
 
@@ -161,9 +208,11 @@ def _inverse_jvp(primals, tangents):  # type: ignore[no-untyped-def]
 
 
 @jax.custom_batching.sequential_vmap  # type: ignore[untyped-decorator]
-def _one_by_one(matrix: Float[Array, "k k"]) -> Float[Array, "k k"]:
+def _one_by_one(matrix: Inexact[Array, "k k"]) -> Inexact[Array, "k k"]:
     """One factorisation at a time, also under vmap: batched Cholesky can hang JAX 0.10 on two cores, and
     gains nothing at these sizes.
     """
+    if jnp.iscomplexobj(matrix):
+        return jnp.linalg.inv(matrix)  # symmetric, not Hermitian
     eye = jnp.eye(len(matrix))
     return jsl.cho_solve(jsl.cho_factor(matrix), eye)

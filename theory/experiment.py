@@ -1,5 +1,6 @@
 """The experiment behind a mixture: whole numbers of rows, arrays for the populations, and its Monte Carlo."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,14 +22,22 @@ def simulate_mixture(
     key: Any,
     replicates: int,
     *,
+    time: Any = None,
+    step_size: Any = None,
     progress: bool = False,
     precision: str = "float64",
 ) -> Estimate:
-    """Monte Carlo of a mixture; see :meth:`RidgeMixture.simulate`."""
+    """Monte Carlo of a mixture, trained to convergence or stopped at times; see
+    :meth:`RidgeMixture.simulate`.
+    """
     experiment = experiment_of(setting, test)
-    outcome = simulate_ridge_path(experiment, key, replicates, precision=precision, progress=progress)
-    # One ridge is a number, a path an array, as in the prediction.
+    # One ridge or time is a number, a path an array, as in the prediction.
     shape = np.shape(setting.ridge)
+    if time is not None:
+        shape = np.shape(time)
+        step = None if step_size is None else float(step_size)
+        experiment = replace(experiment, times=np.atleast_1d(np.asarray(time)), step_size=step)
+    outcome = simulate_ridge_path(experiment, key, replicates, precision=precision, progress=progress)
     sizes = {"n": experiment.samples, "d": experiment.dimension}
     if experiment.features is not None:
         sizes["features"] = experiment.features
@@ -37,6 +46,7 @@ def simulate_mixture(
         standard_error={name: value.reshape(shape) for name, value in outcome.standard_error.items()},
         replicates=len(outcome.values["risk"]),
         sizes=sizes,
+        values={name: value.reshape(len(value), *shape) for name, value in outcome.values.items()},
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from freeridge.solvers.fields import known
 from freeridge.solvers.spectra import Atoms, Matrices, Spectrum
@@ -25,42 +25,63 @@ _COMMUTES = 1e-11
 class AtomicLabels(eqx.Module):
     """Second moments of the labelers on joint atoms: sums over the coordinates of each atom."""
 
-    moments: Float[Array, "L L J"]
+    moments: Inexact[Array, "L L J"]
 
     def product(
-        self, covariance: Float[Array, " J"], left: Float[Array, "L J"], right: Float[Array, "L J"]
+        self, covariance: Inexact[Array, " J"], left: Inexact[Array, "L J"], right: Inexact[Array, "L J"]
     ) -> Array:
         r"""$E (\sum_a S_a w_a)^\top B (\sum_a T_a w_a)$ in the metric of a covariance $B$."""
         return jnp.einsum("j,aj,bj,abj->", covariance, left, right, self.moments)
+
+    def products(
+        self, covariance: Inexact[Array, " J"], left: Inexact[Array, "K L J"], right: Inexact[Array, "R L J"]
+    ) -> Inexact[Array, "K R"]:
+        """The product of every operator on the left with every one on the right."""
+        met = jnp.einsum("abj,rbj->raj", self.moments, right) * covariance
+        return jnp.einsum("kaj,raj->kr", left, met)
 
 
 class MatrixLabels(eqx.Module):
     """Labelers as linear combinations of independent vectors with second moments, plus fixed vectors."""
 
-    coefficients: Float[Array, "K L"]
-    moments: Float[Array, "K d d"]
-    fixed: Float[Array, "L d"]
+    coefficients: Inexact[Array, "C L"]
+    moments: Inexact[Array, "C d d"]
+    fixed: Inexact[Array, "L d"]
 
     def product(
-        self, covariance: Float[Array, "d d"], left: Float[Array, "L d d"], right: Float[Array, "L d d"]
+        self, covariance: Inexact[Array, "d d"], left: Inexact[Array, "L d d"], right: Inexact[Array, "L d d"]
     ) -> Array:
         """As for atoms, for matrices."""
         operators, others = (jnp.tensordot(self.coefficients, side, 1) for side in (left, right))
         vector, other = (jnp.einsum("lij,lj->i", side, self.fixed) for side in (left, right))
         return jnp.sum((covariance @ operators @ self.moments) * others) + vector @ covariance @ other
 
+    def products(
+        self,
+        covariance: Inexact[Array, "d d"],
+        left: Inexact[Array, "K L d d"],
+        right: Inexact[Array, "R L d d"],
+    ) -> Inexact[Array, "K R"]:
+        """As for atoms, for matrices."""
+        operators, others = (jnp.einsum("cl,klij->kcij", self.coefficients, side) for side in (left, right))
+        vectors, other = (jnp.einsum("klij,lj->ki", side, self.fixed) for side in (left, right))
+        met = jnp.einsum("ij,rcjm,cmn->rcin", covariance, others, self.moments)
+        return jnp.einsum("kcin,rcin->kr", operators, met) + vectors @ covariance @ other.T
+
 
 class Joint(eqx.Module):
     """A problem in its joint basis."""
 
     spectrum: Spectrum
-    test: Float[Array, "..."]
+    test: Inexact[Array, "..."]
     labels: AtomicLabels | MatrixLabels
 
     @property
     def identity(self) -> Array:
         """The identity, as a covariance of this representation."""
-        return jnp.ones_like(self.test) if isinstance(self.spectrum, Atoms) else jnp.eye(len(self.test))
+        if isinstance(self.spectrum, Atoms):
+            return jnp.ones_like(self.test)
+        return jnp.eye(len(self.test), dtype=self.test.dtype)
 
     def covariance(self, s: int) -> Array:
         """Covariance of population s on the whole space."""
@@ -70,7 +91,7 @@ class Joint(eqx.Module):
             else self._padded(self.spectrum.values[s])
         )
 
-    def errors(self, c: Float[Array, " G"], theta: Float[Array, ""]) -> Array:
+    def errors(self, c: Inexact[Array, " G"], theta: Inexact[Array, ""]) -> Array:
         r"""Operators that make the mean error $\bar w - w$ from the labelers (differences to the test
         labeler, test labeler).
 
@@ -85,7 +106,7 @@ class Joint(eqx.Module):
         missed = self._padded(-theta * resolvent) - jnp.diag(outside)
         return jnp.concatenate([jnp.stack([self._padded(part) for part in parts]), missed[None]])
 
-    def _padded(self, matrix: Float[Array, "k k"]) -> Float[Array, "d d"]:
+    def _padded(self, matrix: Inexact[Array, "k k"]) -> Inexact[Array, "d d"]:
         return jnp.pad(matrix, (0, len(self.test) - len(matrix)))
 
 

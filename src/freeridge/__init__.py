@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from freeridge.solvers.results import Estimate as Estimate
     from freeridge.solvers.results import Prediction as Prediction
     from freeridge.solvers.sweeps import sweep as sweep
+    from freeridge.theory.bias import BiasAmplification as BiasAmplification
     from freeridge.theory.collapse import ModelCollapse as ModelCollapse
     from freeridge.theory.covariance import Dense as Dense
     from freeridge.theory.covariance import Eigenvalues as Eigenvalues
@@ -32,10 +33,14 @@ if TYPE_CHECKING:
     from freeridge.theory.covariance import PowerLaw as PowerLaw
     from freeridge.theory.covariance import TwoAtoms as TwoAtoms
     from freeridge.theory.covariance import from_data as from_data
+    from freeridge.theory.covariance_algebra import DirectSum as DirectSum
     from freeridge.theory.generations import IterativeMixing as IterativeMixing
+    from freeridge.theory.gradient_flow import GradientFlow as GradientFlow
     from freeridge.theory.labeler import RandomVector as RandomVector
+    from freeridge.theory.minority import MinorityGroups as MinorityGroups
     from freeridge.theory.mixture import RidgeMixture as RidgeMixture
     from freeridge.theory.population import Population as Population
+    from freeridge.theory.ratios import AtRatios as AtRatios
 
 __version__ = "0.1.0"
 
@@ -43,12 +48,17 @@ __version__ = "0.1.0"
 # checkers, which cannot follow a computed import; a test holds the two together.
 _HOME = {
     "Agreement": "freeridge.solvers.agreement",
+    "AtRatios": "freeridge.theory.ratios",
+    "BiasAmplification": "freeridge.theory.bias",
     "Dense": "freeridge.theory.covariance",
+    "DirectSum": "freeridge.theory.covariance_algebra",
     "Eigenvalues": "freeridge.theory.covariance",
     "Estimate": "freeridge.solvers.results",
+    "GradientFlow": "freeridge.theory.gradient_flow",
     "InvalidSetting": "freeridge.solvers.errors",
     "Isotropic": "freeridge.theory.covariance",
     "IterativeMixing": "freeridge.theory.generations",
+    "MinorityGroups": "freeridge.theory.minority",
     "ModelCollapse": "freeridge.theory.collapse",
     "Population": "freeridge.theory.population",
     "PowerLaw": "freeridge.theory.covariance",

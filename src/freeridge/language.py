@@ -22,13 +22,23 @@ from freeridge.solvers.errors import InvalidSetting
 
 # The settings that the command line can build, by name: a new theory adds its class here.
 SETTINGS = (
+    "AtRatios",
+    "BiasAmplification",
+    "GradientFlow",
     "IterativeMixing",
+    "MinorityGroups",
     "ModelCollapse",
     "RidgeMixture",
 )
 CONSTRUCTORS = (
-    *("Dense", "Eigenvalues", "Isotropic", "PowerLaw", "TwoAtoms", "from_data"),
+    *("Dense", "DirectSum", "Eigenvalues", "Isotropic", "PowerLaw", "TwoAtoms", "from_data"),
     *("Population", "RandomVector"),
+    *(
+        "BiasAmplification",
+        "MinorityGroups",
+        "ModelCollapse",
+        "RidgeMixture",
+    ),  # inside AtRatios, GradientFlow
 )
 _FUNCTIONS = ("linspace", "load", "logspace")
 _CONSTANTS = {"inf": math.inf, "nan": math.nan}
