@@ -44,6 +44,19 @@ ADVICE = {
 }
 
 
+def tally(codes: Int[np.ndarray, "..."]) -> tuple[bool, str]:
+    """Whether all points ended well, and in a sentence how many did not.
+
+    Examples
+    --------
+    >>> tally(np.array([0, 1, 1, 4]))
+    (False, 'of 4 points 1 UNDEFINED, 2 DIVERGES; their code says which')
+    """
+    counts = {code.name: int(np.sum(codes == code)) for code in Code if code != Code.OK}
+    bad = [f"{count} {name}" for name, count in counts.items() if count]
+    return not bad, f"of {codes.size} points {', '.join(bad)}; their code says which" if bad else "certified"
+
+
 class Prediction(eqx.Module):
     """Theory for one setting: named quantities, the residual that certifies them and a result code.
 

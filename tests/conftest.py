@@ -6,8 +6,10 @@ nothing of freeridge may be imported here.
 
 import os
 from pathlib import Path
+from typing import Any
 
 import jax
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # figures are written to files, also where there is no display
@@ -24,3 +26,26 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # The first example of a test compiles, so a deadline would fail it; derandomize: the same examples every run.
 settings.register_profile("freeridge", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("freeridge")
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Processes of their own share a cache of compiled programs; in this one it would outlive the test."""
+    folder = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setattr("freeridge.cli.prepare_jax", lambda: None)
+    return folder
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture[str], cache: Path) -> Any:
+    """Run the command in this process: exit code, output, messages."""
+    from freeridge import cli  # not earlier: see above
+
+    def run(*words: object) -> tuple[int, str, str]:
+        code = cli.main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run

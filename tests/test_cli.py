@@ -148,7 +148,7 @@ def test_sweep_says_how_many_points_are_missing(ask: Any) -> None:
     words[words.index("--ridge") + 1] = "0.1,-1"
     code, out, err = ask(*words)
     assert code == 0 and json.loads(out)["result"]["risk"][1] == "nan"
-    assert err == "freeridge: 1 of 2 points are not certified; their code says why\n"
+    assert err == "freeridge: of 2 points 1 INVALID; their code says which\n"
 
 
 def test_rounds_are_an_axis_of_their_own(ask: Any, tmp_path: Path) -> None:

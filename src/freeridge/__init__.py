@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from freeridge.solvers.results import Prediction as Prediction
     from freeridge.solvers.sweeps import sweep as sweep
     from freeridge.theory.bias import BiasAmplification as BiasAmplification
+    from freeridge.theory.bias_boundary import amplification_boundary as amplification_boundary
     from freeridge.theory.collapse import ModelCollapse as ModelCollapse
+    from freeridge.theory.colored_digits import colored_digits as colored_digits
+    from freeridge.theory.colored_mnist import colored_mnist as colored_mnist
     from freeridge.theory.covariance import Dense as Dense
     from freeridge.theory.covariance import Eigenvalues as Eigenvalues
     from freeridge.theory.covariance import Isotropic as Isotropic
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
     from freeridge.theory.mixture import RidgeMixture as RidgeMixture
     from freeridge.theory.population import Population as Population
     from freeridge.theory.ratios import AtRatios as AtRatios
+    from freeridge.theory.real_comparison import compare_groups as compare_groups
+    from freeridge.theory.real_features import groups_from_data as groups_from_data
+    from freeridge.theory.real_training import measure_group_risks as measure_group_risks
 
 __version__ = "0.1.0"
 
@@ -66,7 +72,13 @@ _HOME = {
     "RandomVector": "freeridge.theory.labeler",
     "RidgeMixture": "freeridge.theory.mixture",
     "TwoAtoms": "freeridge.theory.covariance",
+    "amplification_boundary": "freeridge.theory.bias_boundary",
+    "colored_digits": "freeridge.theory.colored_digits",
+    "colored_mnist": "freeridge.theory.colored_mnist",
+    "compare_groups": "freeridge.theory.real_comparison",
     "from_data": "freeridge.theory.covariance",
+    "groups_from_data": "freeridge.theory.real_features",
+    "measure_group_risks": "freeridge.theory.real_training",
     "sweep": "freeridge.solvers.sweeps",
     "validate": "freeridge.solvers.agreement",
 }

@@ -211,12 +211,12 @@ def sweep(
     options = {"out": out, "chunk": chunk, "replicates": replicates, "key": key, **task.options}
     dataset = freeridge.sweep(task.setting, task.axes, progress=sys.stderr.isatty(), **options)
     from freeridge.plotting import grid_of_dataset
+    from freeridge.solvers.results import tally
 
     grid = grid_of_dataset(dataset, task.setting)
     result = {name: column for name, column in grid.columns().items() if name not in grid.facts}
-    bad, points = int((dataset["code"] != 0).sum()), dataset["code"].size
-    message = f"{bad} of {points} points are not certified; their code says why" if bad else "certified"
-    record = {"result": result, **grid.facts, "ok": bad == 0, "message": message}
+    ok, message = tally(dataset["code"].values)
+    record = {"result": result, **grid.facts, "ok": ok, "message": message}
     record |= {"seed": key, "replicates": replicates} if replicates else {}
     return _answer("sweep", common, task, record, grid=grid)
 

@@ -32,7 +32,7 @@ SETTINGS = (
 )
 CONSTRUCTORS = (
     *("Dense", "DirectSum", "Eigenvalues", "Isotropic", "PowerLaw", "TwoAtoms", "from_data"),
-    *("Population", "RandomVector"),
+    *("Population", "RandomVector", "groups_from_data"),
     *(
         "BiasAmplification",
         "MinorityGroups",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _SIMULATED, _ERROR = "_simulated", "_standard_error"
+# Fields of a setting that may be a path, which the answer then has as an axis.
+_PATHS = ("ridge", "time")
 _MOST_LINES = 10  # values of a second axis that a reader can tell apart
 
 
@@ -135,7 +137,7 @@ class Grid:
         names = list({**self.values, **self.simulated})
         self._check_drawable()
         panels = names if len(self.axes) == 2 else names[:1]
-        columns = min(len(panels), 2)
+        columns = min(len(panels), 2 if len(panels) <= 8 else 4)
         rows = -(-len(panels) // columns)
         figure, axes = plt.subplots(
             rows, columns, figsize=(5.0 * columns, 3.6 * rows), squeeze=False, layout="constrained"
@@ -198,7 +200,8 @@ class Grid:
 
 def grid_of(setting: Any, **parts: Mapping[str, Any]) -> Grid:
     """The answer for one setting as a grid: over its ridge path, its rounds, or a single point."""
-    parts = {name: _risk_first(part) for name, part in parts.items()}
+    fewest = min(np.ndim(v) for name, part in parts.items() if name != "facts" for v in part.values())
+    parts = {name: _risk_first(_apart(part, fewest)) for name, part in parts.items()}
     shape = max((np.shape(value) for part in parts.values() for value in part.values()), key=len)
     return Grid(
         {axis: _axis_values(setting, axis, length) for axis, length in _own_axes(setting, shape).items()},
@@ -208,6 +211,13 @@ def grid_of(setting: Any, **parts: Mapping[str, Any]) -> Grid:
 
 def grid_of_dataset(dataset: "xarray.Dataset", setting: Any) -> Grid:
     """The answer of a sweep as a grid."""
+    columns = {str(name): part.values for name, part in dataset.items()}
+    fewest = min(column.ndim for name, column in columns.items() if name not in ("residual", "code"))
+    wide = [name for name, column in columns.items() if column.ndim > fewest]
+    for name in wide:
+        dims = dataset[name].dims[:-1]
+        split = _apart({name: columns[name]}, fewest)
+        dataset = dataset.drop_vars(name).assign({one: (dims, part) for one, part in split.items()})
     extra = [dimension for dimension in dataset.sizes if dimension not in dataset.coords]
     own = _own_axes(setting, tuple(dataset.sizes[dimension] for dimension in extra), swept=True)
     dataset = dataset.rename(dict(zip(extra, own, strict=True)))
@@ -297,16 +307,30 @@ def _risk_first(quantities: Mapping[str, Any]) -> dict[str, np.ndarray]:
     }
 
 
+def _apart(quantities: Mapping[str, Any], fewest: int) -> dict[str, Any]:
+    """Quantities with an entry per group beside others with a single one: a quantity for each group."""
+    parts = {}
+    for name, value in quantities.items():
+        if np.ndim(value) <= fewest:
+            parts[name] = value
+            continue
+        end = next((end for end in (_SIMULATED, _ERROR) if name.endswith(end)), "")
+        for group in range(np.shape(value)[-1]):
+            parts[f"{name.removesuffix(end)}_{group + 1}{end}"] = np.asarray(value)[..., group]
+    return parts
+
+
 def _own_axes(setting: Any, shape: tuple[int, ...], swept: bool = False) -> dict[str, int]:
     """Names for the dimensions that an answer has by itself."""
     first = "round" if hasattr(setting, "rounds") else "index"
-    if not swept and np.ndim(getattr(setting, "ridge", 0.0)) == 1:
-        first = "ridge"
+    paths = [name for name in _PATHS if np.ndim(getattr(setting, name, None)) == 1]
+    if paths and not swept:
+        first = paths[0]
     return {first if place == 0 else f"{first}_{place}": length for place, length in enumerate(shape)}
 
 
 def _axis_values(setting: Any, name: str, length: int) -> np.ndarray:
-    return np.asarray(setting.ridge) if name == "ridge" else np.arange(1, length + 1)
+    return np.asarray(getattr(setting, name)) if name in _PATHS else np.arange(1, length + 1)
 
 
 def _spans_decades(values: np.ndarray) -> bool:
