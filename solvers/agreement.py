@@ -5,7 +5,7 @@ neither is an error of the theory. The standard error is itself estimated from R
 Student's law with R - 1 degrees of freedom; ``Agreement.scores`` translates it into normal quantiles. And the
 theory is a limit: at dimension d the mean of a simulation lies off it by a multiple of 1/d. Labels averaged
 exactly, a replicate fluctuates by a multiple of 1/d as well: no dimension makes that bias small against the
-error of many replicates. :mod:`freeridge.theory.suite` removes it and reports what may be left.
+error of many replicates. :mod:`freeridge.solvers.extrapolation` removes it and reports what may be left.
 """
 
 from collections.abc import Mapping
@@ -92,10 +92,10 @@ class Agreement:
 
     @property
     def scores(self) -> dict[str, np.ndarray]:
-        """The normal quantile with the probability of z; NaN where nothing fluctuates."""
+        """The normal quantile with the probability of z; NaN where nothing fluctuates and nothing differs."""
         pairs = {name: self._z(name) for name in self.theory}
         return {
-            name: np.where(still, np.nan, normal_score(z, self.freedom[name]))
+            name: np.where(still & (z == 0), np.nan, normal_score(z, self.freedom[name]))
             for name, (z, still) in pairs.items()
         }
 

@@ -1,4 +1,4 @@
-"""Many agreements at once: a line for each setting, and whether their scores look standard normal."""
+"""Many agreements at once: lines for each setting, and whether their scores look standard normal."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,9 @@ import numpy as np
 
 from freeridge.solvers.agreement import Agreement, FiniteSize, numbers, signed
 from freeridge.solvers.tables import aligned, jsonable
+
+# A suite on a correct theory is to be called off in one run of this many.
+_FALSE_ALARMS = 1e-4
 
 
 class Summary(NamedTuple):
@@ -22,17 +25,18 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Census:
-    """Agreements of many settings: one line per setting, and the distribution of all z below.
+    """Agreements of many settings: their lines, and the distribution of all z below.
 
-    The z shown and counted are ``Agreement.scores``. Those of one quantity are independent between settings;
-    the quantities of one setting are not, so that the p-value over all quantities is only indicative.
+    The z shown and counted are ``Agreement.scores``. Those of one number are independent between settings;
+    the quantities of one setting are not, nor are the entries of one quantity, so that a p-value over several
+    is only indicative. The bound on the largest needs no independence.
 
     Parameters
     ----------
     agreements : dict of Agreement
         By name of the setting.
-    quantity : str
-        The quantity shown on each line.
+    shown : tuple of str
+        The quantities in the table; the summary has all of them.
 
     Examples
     --------
@@ -51,12 +55,26 @@ class Census:
     """
 
     agreements: Mapping[str, Agreement]
-    quantity: str = "risk"
+    shown: tuple[str, ...] = ("risk",)
 
     @property
     def ok(self) -> bool:
         """Whether every point of the theory is certified."""
         return all(agreement.ok for agreement in self.agreements.values())
+
+    @property
+    def bound(self) -> float:
+        """What the largest |score| stays below, where theory is right, in all but one run of 10,000: the
+        bound of Bonferroni on all scores there are.
+        """
+        from scipy import stats
+
+        return float(stats.norm.isf(_FALSE_ALARMS / 2 / max(self.summary(None).number, 1)))
+
+    @property
+    def agrees(self) -> bool:
+        """Whether theory is certified everywhere and no score is beyond the bound."""
+        return self.ok and not self.summary(None).largest > self.bound
 
     def scores(self, quantity: str | None = None) -> dict[str, np.ndarray]:
         """Scores by setting, of one quantity or of all."""
@@ -77,44 +95,52 @@ class Census:
 
         z = np.concatenate([np.empty(0), *self.scores(quantity).values()])
         z = z[~np.isnan(z)]
+        largest = float(np.abs(z).max()) if len(z) else float("nan")
         if len(z) < 2:
-            return Summary(len(z), *(float("nan"),) * 4)
+            return Summary(len(z), float("nan"), float("nan"), largest, float("nan"))
         with np.errstate(invalid="ignore"):  # an infinite score leaves no mean
             mean, variance = float(z.mean()), float(z.var(ddof=1))
-        return Summary(len(z), mean, variance, float(np.abs(z).max()), float(stats.kstest(z, "norm").pvalue))
+        return Summary(len(z), mean, variance, largest, float(stats.kstest(z, "norm").pvalue))
 
     def finite_size_ratios(self) -> dict[str, tuple[float, float]]:
-        """Largest bias left / standard error of the quantity shown, and the error of this ratio."""
+        """Largest bias left / standard error of the quantities shown, and the error of this ratio."""
         ratios = {}
         for name, one in self.agreements.items():
-            if one.finite_size is not None:
-                parts = one.finite_size.left, one.finite_size.left_error, one.standard_error
-                left, noise, error = (np.ravel(part[self.quantity]) for part in parts)
-                worst = int(np.argmax(np.abs(left / error)))
-                ratios[name] = (float(left[worst] / error[worst]), float(noise[worst] / error[worst]))
+            if one.finite_size is None:
+                continue
+            parts = one.finite_size.left, one.finite_size.left_error, one.standard_error
+            left, noise, error = (
+                np.concatenate([np.ravel(part[q]) for q in self.shown if q in part]) for part in parts
+            )
+            error = np.where(error > 0, error, np.inf)  # what does not fluctuate has no bias either
+            worst = int(np.argmax(np.abs(left / error)))
+            ratios[name] = (float(left[worst] / error[worst]), float(noise[worst] / error[worst]))
         return ratios
 
     def table(self) -> str:
-        """One line per setting and point."""
+        """One line per setting, quantity shown, and point."""
         biased = any(agreement.finite_size is not None for agreement in self.agreements.values())
+        several = len(self.shown) > 1
         rows = []
         for name, one in self.agreements.items():
-            scores = one.scores[self.quantity]
-            for point in np.ndindex(np.shape(scores)):
-                label = name + (f" [{','.join(map(str, point))}]" if point else "")
-                shown = numbers(one, self.quantity, point)
-                bias = _bias(one.finite_size, self.quantity, point) if biased else []
-                rows.append([label, str(one.sizes.get("d", "")), *shown, signed(scores[point]), *bias])
-        head = ["setting", "d", "theory", "simulation", "std error", "z"]
+            for quantity in self.shown:
+                scores = one.scores.get(quantity, np.empty(0))
+                for point in np.ndindex(np.shape(scores)):
+                    place = f" [{','.join(map(str, point))}]" if point else ""
+                    label = [name, quantity + place] if several else [name + place]
+                    bias = _bias(one.finite_size, quantity, point) if biased else []
+                    found = [*numbers(one, quantity, point), signed(scores[point])]
+                    rows.append([*label, str(one.sizes.get("d", "")), *found, *bias])
+        head = ["setting", *(["quantity"] if several else []), "d", "theory", "simulation", "std error", "z"]
         return aligned([*head, *(["size bias", "bias left", "its error"] if biased else [])], rows)
 
     def __str__(self) -> str:
         head = ["z of", "number", "mean", "variance", "largest |z|", "KS p-value"]
         rows = []
-        for name, quantity in ((self.quantity, self.quantity), ("all quantities", None)):
-            number, *others, p_value = self.summary(quantity)
+        for name, (number, *others, p_value) in self._summaries().items():
             rows.append([name, str(number), *(f"{value:.2f}" for value in others), f"{p_value:.3f}"])
         lines = [self.table(), "", aligned(head, rows)]
+        lines.append(f"largest |z| of correct theory, in all but one run of 10,000: below {self.bound:.2f}")
         ratios = self.finite_size_ratios()
         if ratios:
             name = max(ratios, key=lambda setting: abs(ratios[setting][0]))
@@ -128,18 +154,26 @@ class Census:
 
     def to_dict(self) -> dict[str, Any]:
         """Summaries and every agreement, for JSON."""
-        scores = self.scores(self.quantity)
         return {
-            "quantity": self.quantity,
-            **{
-                title: {name: jsonable(value) for name, value in self.summary(quantity)._asdict().items()}
-                for title, quantity in (("summary", self.quantity), ("summary_all_quantities", None))
+            "shown": list(self.shown),
+            "agrees": self.agrees,
+            "bound": jsonable(self.bound),
+            "summary": {
+                title: {name: jsonable(value) for name, value in summary._asdict().items()}
+                for title, summary in self._summaries().items()
             },
             "settings": {
-                name: {**agreement.to_dict(), "score": jsonable(scores[name])}
+                name: {
+                    **agreement.to_dict(),
+                    "score": {q: jsonable(z) for q, z in agreement.scores.items()},
+                }
                 for name, agreement in self.agreements.items()
             },
         }
+
+    def _summaries(self) -> dict[str, Summary]:
+        names = dict.fromkeys(q for agreement in self.agreements.values() for q in agreement.theory)
+        return {**{q: self.summary(q) for q in names}, "all quantities": self.summary(None)}
 
 
 def _bias(finite_size: FiniteSize | None, name: str, point: tuple[int, ...]) -> list[str]:

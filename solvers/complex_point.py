@@ -116,7 +116,8 @@ def _evaluate(p: MixtureProblem, ridge: Array, y: Array) -> tuple[Array, Array, 
 
 def _slacks(p: MixtureProblem, ridge: Array, total: Array) -> tuple[Array, Array, Array]:
     """As :func:`freeridge.solvers.problem.slacks_of`; of the two roots, the one whose argument is between 0
-    and that of the ridge, for it is the sum of two such numbers.
+    and that of the ridge, for it is the sum of two such numbers. Next to the negative axis, beyond the
+    spectrum, it is nearly positive, and a step of Newton may leave it slightly below.
     """
     if p.features is None:
         one = jnp.ones((), complex)
@@ -124,7 +125,7 @@ def _slacks(p: MixtureProblem, ridge: Array, total: Array) -> tuple[Array, Array
     gap = (p.n - p.features) / p.n
     product = ridge * p.aspect * total
     root = jnp.sqrt(gap**2 + 4.0 * product)
-    root = jnp.where(jnp.real(root * jnp.conj(jnp.sqrt(ridge))) < 0, -root, root)
+    root = jnp.where(jnp.real(root * jnp.conj(ridge**0.4)) < 0, -root, root)
     up, down = 0.5 * (root + gap), 0.5 * (root - gap)
     # Of each pair of roots take the one that adds, and the other from the product.
     adds = jnp.abs(up) >= jnp.abs(down)

@@ -25,7 +25,7 @@ _NODES = 32
 _NODES_ALONE = 16
 # Steps: below this number a circle around all eigenvalues is exact to rounding with few nodes.
 _FEW_STEPS = 34
-_CIRCLE, _RADIUS = 160, 1.2
+_CIRCLE, _RADIUS = 192, 1.2
 _RATIO_OF_STEPS, _NODES_OF_STEPS = 2.0, 20
 # Points between the two loops around the slow modes (1 - a h near 1) and the oscillating ones (near -1).
 _BRIDGE = 8

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex
+from jaxtyping import Array, Complex, Float
 
 from freeridge.solvers.complex_point import ComplexPoints
 from freeridge.solvers.network import solve_grounded
@@ -29,25 +29,31 @@ from freeridge.solvers.spectra import CrossTraces
 
 
 class CrossAmplification(NamedTuple):
-    """What the covariance of every estimator on the left with every one on the right is made of."""
+    """What the covariances of all pairs of estimators are made of: at the ridges on the left, and at the same
+    ridges and then their conjugates on the right.
+    """
 
-    samples: Complex[Array, "G left right"]
+    samples: Complex[Array, "G nodes both"]
     """$e_s''$."""
-    features: Complex[Array, "left right"]
+    features: Complex[Array, "nodes both"]
     """$\\kappa''$; 0 for plain ridge."""
 
 
 def cross_amplification(
-    problem: MixtureProblem, left: ComplexPoints, right: ComplexPoints, test: Complex[Array, "..."]
+    problem: MixtureProblem,
+    points: ComplexPoints,
+    resolvents: Complex[Array, "nodes ..."],
+    test: Float[Array, "..."],
 ) -> CrossAmplification:
     """Solve the networks of all pairs for one test covariance.
 
     Parameters
     ----------
     problem : MixtureProblem
-        Complex in all its leaves.
-    left, right : ComplexPoints
-        Its solutions at two lists of ridges.
+    points : ComplexPoints
+        Its solutions at a list of ridges.
+    resolvents : array
+        $R$ there, from :func:`resolvents_at`.
     test : array
         Test covariance: eigenvalues on the joint atoms or a matrix.
 
@@ -55,23 +61,18 @@ def cross_amplification(
     --------
     One isotropic population, plain ridge, twice the same small ridge: the variance of least squares.
 
-    >>> import jax, jax.numpy as jnp
+    >>> import jax.numpy as jnp
     >>> from freeridge.solvers.complex_point import solve_complex_points
     >>> from freeridge.solvers.spectra import Atoms
     >>> spectrum = Atoms(jnp.ones((1, 1)), jnp.array([100.0]), dimension=100)
     >>> problem = MixtureProblem(spectrum, jnp.ones(1), n=jnp.array(400.0), ridge=jnp.array(1e-12))
     >>> points = solve_complex_points(problem, jnp.array([0j]))
-    >>> problem = jax.tree.map(lambda leaf: leaf.astype(complex), problem)
-    >>> found = cross_amplification(problem, points, points, jnp.ones(1, complex))
+    >>> found = cross_amplification(problem, points, resolvents_at(problem, points), jnp.ones(1))
     >>> round(float(found.samples[0, 0, 0].real), 9)
     0.333333333
     """
-    one = jnp.ones((), complex)
-
-    def resolvents(points: ComplexPoints) -> Array:
-        return jax.vmap(lambda y: problem.spectrum.resolvent(problem.shares * y, one))(points.y)
-
-    traces = problem.spectrum.cross_traces(resolvents(left), resolvents(right), test)
+    stacked = parts_of(resolvents)
+    traces = jax.tree.map(with_both, problem.spectrum.cross_traces(stacked, stacked, test))
     # From the population axis in front to the pair in front, one pair a lane.
     by_pair = CrossTraces(
         jnp.moveaxis(traces.pair, (0, 1), (-2, -1)),
@@ -79,12 +80,14 @@ def cross_amplification(
         traces.through_penalty,
         jnp.moveaxis(traces.through_samples, 0, -1),
     )
+    aspect, shares = problem.aspect.astype(complex), problem.shares.astype(complex)
+    right = jax.tree.map(lambda *halves: jnp.concatenate(halves), points, points.conjugate())
 
     def pair(traces: CrossTraces, kappa: Array, weights: Array, slack: Array) -> tuple[Array, Array]:
-        between = problem.aspect * traces.pair * weights
-        to_penalty = problem.aspect * traces.squared
+        between = aspect * traces.pair * weights
+        to_penalty = aspect * traces.squared
         ground = jnp.full_like(weights, kappa)
-        source = problem.aspect * traces.through_samples
+        source = aspect * traces.through_samples
         if problem.features is None:
             return solve_grounded(between, ground + to_penalty, source), jnp.zeros_like(slack)
         from_penalty = jnp.concatenate([jnp.zeros_like(weights[:1]), weights * traces.squared])
@@ -98,5 +101,24 @@ def cross_amplification(
 
     along_right = jax.vmap(pair, in_axes=(0, None, 0, 0))
     all_pairs = jax.vmap(along_right, in_axes=(0, 0, None, None))
-    potentials, features = all_pairs(by_pair, left.kappa, problem.shares * right.y, right.feature_slack)
+    potentials, features = all_pairs(by_pair, points.kappa, shares * right.y, right.feature_slack)
     return CrossAmplification(jnp.moveaxis(potentials * right.y, -1, 0), features)
+
+
+def resolvents_at(problem: MixtureProblem, points: ComplexPoints) -> Complex[Array, "nodes ..."]:
+    """$R$ at every solution."""
+    spectrum, shares = jax.tree.map(lambda leaf: leaf.astype(complex), (problem.spectrum, problem.shares))
+    return jax.vmap(lambda y: spectrum.resolvent(shares * y, jnp.ones((), complex)))(points.y)
+
+
+def parts_of(values: Complex[Array, "nodes ..."]) -> Float[Array, "parts ..."]:
+    """Real parts, then imaginary parts: products of real arrays serve a node and its conjugate at once."""
+    return jnp.concatenate([jnp.real(values), jnp.imag(values)])
+
+
+def with_both(products: Float[Array, "... parts parts"]) -> Complex[Array, "... nodes both"]:
+    """From bilinear products of such parts those of every node with every node, then every conjugate."""
+    half = products.shape[-1] // 2
+    rr, ri = products[..., :half, :half], products[..., :half, half:]
+    ir, ii = products[..., half:, :half], products[..., half:, half:]
+    return jnp.concatenate([jax.lax.complex(rr - ii, ri + ir), jax.lax.complex(rr + ii, ir - ri)], axis=-1)

@@ -221,6 +221,8 @@ BAD = {
     "nothing to draw": ([*_with("--ridge", "1"), "--plot", "a.png"], "one or two axes"),
     "unknown figure": (["figures", "figure-zero"], "figure = 'figure-zero': expected a known name"),
     "suite with a test": (["validate", "--test", "1"], "test = '1'"),
+    "suite with a setting": (["validate", TWO, "--suite", "bias"], "suite = 'bias'"),
+    "unknown suite": (["validate", "--suite", "groups"], "groups"),
     "unknown verb": (["pre-dict"], "pre-dict"),
     "unknown option": (["figures", "--sizes", "quick"], "--sizes"),
     "choice": (["validate", "--size", "huge"], "huge"),
@@ -271,25 +273,32 @@ def test_an_interruption(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ask("validate", *SMALL) == (cli.INTERRUPTED, "", "freeridge: interrupted\n")
 
 
-def test_the_suite_decides_the_exit_code(ask: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from freeridge.theory import suite
+class Census(SimpleNamespace):
+    """What the command asks of a census."""
 
-    class Census(SimpleNamespace):
-        def to_dict(self) -> dict[str, Any]:
-            return {"settings": sorted(self.agreements)}
+    def to_dict(self) -> dict[str, Any]:
+        return {"settings": [self.name]}
 
-        def __str__(self) -> str:
-            return "the census"
+    def __str__(self) -> str:
+        return f"the census of {self.name}"
 
-    for worst, expected in [(4.9, 0), (5.1, 1), (float("nan"), 0)]:
-        census = Census(agreements={"one": SimpleNamespace(worst=worst)})
-        run = Mock(return_value=census)
-        monkeypatch.setattr(suite, "run_suite", run)
-        words = ["validate", "--key", 3, "--out", tmp_path / "census.json"]
-        assert ask(*words) == (expected, "the census\n", "")
-        assert ask("validate", "--size", "quick", "--json")[0] == expected
-        assert [call.args for call in run.call_args_list] == [(3, "full"), (0, "quick")]
-    assert json.loads((tmp_path / "census.json").read_text())["result"] == {"settings": ["one"]}
+
+def test_the_suites_decide_the_exit_code(ask: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from freeridge.theory import bias_suite, suite
+
+    out = tmp_path / "census.json"
+    for one, other in [(True, True), (True, False), (False, True)]:
+        mixture = Mock(return_value=Census(agrees=one, name="mixtures"))
+        bias = Mock(return_value=Census(agrees=other, name="groups"))
+        monkeypatch.setattr(suite, "run_suite", mixture)
+        monkeypatch.setattr(bias_suite, "run_bias_suite", bias)
+        assert ask("validate", "--key", 3) == (int(not one), "the census of mixtures\n", "")
+        assert ask("validate", "--suite", "bias", "--size", "quick", "--json")[0] == int(not other)
+        both = "the census of mixtures\n\nthe census of groups\n"
+        assert ask("validate", "--suite", "all", "--out", out) == (int(not (one and other)), both, "")
+        assert [call.args for call in mixture.call_args_list] == [(3, "full"), (0, "full")]
+        assert [call.args for call in bias.call_args_list] == [(0, "quick"), (0, "full")]
+    assert json.loads(out.read_text())["result"]["bias"] == {"settings": ["groups"]}
 
 
 def test_figures_are_listed_and_drawn(ask: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

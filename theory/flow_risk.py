@@ -9,7 +9,7 @@ from jaxtyping import Array, Complex, Float
 
 from freeridge.solvers.complex_point import ComplexPoints, solve_complex_points
 from freeridge.solvers.contours import Contours
-from freeridge.solvers.cross_response import cross_amplification
+from freeridge.solvers.cross_response import cross_amplification, parts_of, resolvents_at, with_both
 from freeridge.solvers.fixed_point import MixtureProblem
 from freeridge.solvers.results import Code, Prediction
 from freeridge.theory.joint import Joint
@@ -18,12 +18,12 @@ from freeridge.theory.joint import Joint
 _CERTIFIED = 1e-11
 
 
-class _Covariances(NamedTuple):
-    """Covariance of the estimators at two nodes in the metric of the test covariance, by its parts."""
+class _Pairs(NamedTuple):
+    """What every pair of nodes adds to the parts of the risk."""
 
-    bias: Complex[Array, "left right"]
-    variance: Complex[Array, "left right"]
-    mismatch: Complex[Array, "left right"]
+    bias: Complex[Array, "nodes both"]
+    variance: Complex[Array, "nodes both"]
+    mismatch: Complex[Array, "nodes both"]
 
 
 @eqx.filter_jit
@@ -32,8 +32,9 @@ def flow_risk_of(
 ) -> Prediction:
     r"""Risk on the test population of the joint basis at every time of the contours.
 
-    With $\hat w_t = 2\, \mathrm{Re} \sum_k c_k(t)\, \hat w(\lambda + z_k)$ the risk is the square of the mean
-    error plus the covariances of all pairs of nodes, those of the lower half plane included.
+    With $\hat w_t = 2\, \mathrm{Re} \sum_k c_k(t)\, \hat w(\lambda + z_k)$ and $2\, \mathrm{Re} \sum_k
+    c_k(t) = 1$ the error is the same sum of errors, and the risk that of the products of their means, plus
+    their covariances, over all pairs of nodes, those of the lower half plane included.
 
     Parameters
     ----------
@@ -43,29 +44,23 @@ def flow_risk_of(
         Nodes and weights of the times.
     """
     points = jax.vmap(solve_complex_points, in_axes=(None, 0))(problem, contours.nodes)
-    complex_problem, complex_joint = jax.tree.map(lambda leaf: leaf.astype(complex), (problem, joint))
-    means = jax.vmap(jax.vmap(lambda y: _mean(complex_problem, complex_joint, y)))(points.y)
+    pairs = jax.lax.map(lambda window: _pairs(problem, joint, noise, window), points)
 
-    def covariances(window: tuple[ComplexPoints, Array]) -> _Covariances:
-        return _covariances(complex_problem, complex_joint, noise.astype(complex), *window)
-
-    between = jax.lax.map(covariances, (points, means))
+    nothing = jnp.zeros((len(noise) + 1, *joint.identity.shape)).at[-1].set(joint.identity)
+    signal = joint.labels.product(joint.test, nothing, nothing)
 
     def at(weights: Array, window: Array) -> Prediction:
-        mean = 2.0 * jnp.real(jnp.tensordot(weights, means[window], 1))
-        errors = mean.at[-1].add(-joint.identity)
-        apart = errors.at[-1].set(0.0)
-        common = errors - apart
-        product = joint.labels.product
         both = jnp.concatenate([weights, jnp.conj(weights)])
 
-        def paired(covariance: Array) -> Array:
-            return 2.0 * jnp.real(weights @ covariance[window] @ both)
+        def paired(products: Array) -> Array:
+            return 2.0 * jnp.real(weights @ products[window] @ both)
 
+        # At time 0 nothing is learned and no weight is left.
+        started = jnp.any(weights != 0)
         parts = {
-            "bias": product(joint.test, common, common) + paired(between.bias),
-            "variance": paired(between.variance),
-            "mismatch": product(joint.test, apart, apart + 2.0 * common) + paired(between.mismatch),
+            "bias": jnp.where(started, paired(pairs.bias), signal),
+            "variance": paired(pairs.variance),
+            "mismatch": paired(pairs.mismatch),
         }
         residual = jnp.max(points.residual[window])
         certified = residual <= _CERTIFIED
@@ -79,37 +74,28 @@ def flow_risk_of(
     return jax.vmap(at)(contours.weights, jnp.asarray(contours.window))
 
 
-def _mean(problem: MixtureProblem, joint: Joint, y: Complex[Array, " G"]) -> Array:
-    """Operators that make the mean of the estimator from the labelers."""
-    return joint.errors(problem.shares * y, jnp.ones((), complex)).at[-1].add(joint.identity)
+def _pairs(problem: MixtureProblem, joint: Joint, noise: Float[Array, " G"], points: ComplexPoints) -> _Pairs:
+    resolvents = resolvents_at(problem, points)
+    amplified = cross_amplification(problem, points, resolvents, joint.test)
+    paid = problem.shares.astype(complex)[:, None, None] * amplified.samples
+    turned, shares = jax.tree.map(lambda leaf: leaf.astype(complex), (joint, problem.shares))
 
+    def errors_of(resolvent: Array, y: Array) -> Array:
+        return turned.errors_through(resolvent, shares * y, jnp.ones((), complex))
 
-def _covariances(
-    problem: MixtureProblem,
-    joint: Joint,
-    noise: Complex[Array, " G"],
-    left: ComplexPoints,
-    means: Complex[Array, "nodes ..."],
-) -> _Covariances:
-    conjugate = left.conjugate()
-    right = jax.tree.map(lambda *halves: jnp.concatenate(halves), left, conjugate)
-    amplified = cross_amplification(problem, left, right, joint.test)
-    paid = problem.shares[:, None, None] * amplified.samples
-    one, products = joint.identity, joint.labels.products
+    errors, one = jax.vmap(errors_of)(resolvents, points.y), turned.identity
     squares = [
-        (amplified.features, one, means),
-        *(
-            (paid[s], joint.covariance(s), means.at[:, s].add(-one).at[:, -1].add(-one))
-            for s in range(len(paid))
-        ),
+        (jnp.ones_like(amplified.features), joint.test, errors),
+        *((paid[s], joint.covariance(s), errors.at[:, s].add(-one)) for s in range(len(paid))),
     ]
+    if problem.features is not None:
+        squares.append((amplified.features, joint.identity, errors.at[:, -1].add(one)))
     bias, mismatch = jnp.zeros_like(amplified.features), jnp.zeros_like(amplified.features)
     for price, covariance, operators in squares:
-        apart = operators.at[:, -1].set(0.0)
-        common = operators - apart
-        ours = jnp.concatenate([common, jnp.conj(common)])
-        theirs = jnp.concatenate([apart, jnp.conj(apart)])
-        bias = bias + price * products(covariance, common, ours)
+        apart = parts_of(operators.at[:, -1].set(0.0))
+        common = parts_of(operators) - apart
+        products = joint.labels.products
+        bias = bias + price * with_both(products(covariance, common, common))
         # Sums over pairs of nodes: the two cross terms are equal there.
-        mismatch = mismatch + price * products(covariance, apart, theirs + 2.0 * ours)
-    return _Covariances(bias, jnp.tensordot(noise, paid, 1), mismatch)
+        mismatch = mismatch + price * with_both(products(covariance, apart, apart + 2.0 * common))
+    return _Pairs(bias, jnp.tensordot(noise.astype(complex), paid, 1), mismatch)

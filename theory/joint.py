@@ -31,7 +31,7 @@ class AtomicLabels(eqx.Module):
         self, covariance: Inexact[Array, " J"], left: Inexact[Array, "L J"], right: Inexact[Array, "L J"]
     ) -> Array:
         r"""$E (\sum_a S_a w_a)^\top B (\sum_a T_a w_a)$ in the metric of a covariance $B$."""
-        return jnp.einsum("j,aj,bj,abj->", covariance, left, right, self.moments)
+        return jnp.sum(covariance * left * jnp.sum(self.moments * right, axis=1))
 
     def products(
         self, covariance: Inexact[Array, " J"], left: Inexact[Array, "K L J"], right: Inexact[Array, "R L J"]
@@ -97,7 +97,12 @@ class Joint(eqx.Module):
 
         $c_s R \Sigma_s$ for each population and $-\theta R$ for the test labeler, stacked.
         """
-        resolvent = self.spectrum.resolvent(c, theta)
+        return self.errors_through(self.spectrum.resolvent(c, theta), c, theta)
+
+    def errors_through(
+        self, resolvent: Inexact[Array, "..."], c: Inexact[Array, " G"], theta: Inexact[Array, ""]
+    ) -> Array:
+        """The same with the resolvent at hand."""
         if isinstance(self.spectrum, Atoms):
             parts = c[:, None] * self.spectrum.values * resolvent
             return jnp.concatenate([parts, -theta * resolvent[None]])

@@ -41,18 +41,20 @@ def _risk(problem: MixtureProblem, joint: Joint, noise: Float[Array, " G"]) -> P
     amplified = amplification(problem, point, joint.test)
     paid = problem.shares * amplified.samples
     errors, one = joint.errors(problem.shares * point.x, point.theta), joint.identity
+    # Masks and sums, not updates in place: under vmap those are scattered one number at a time.
+    rows = jnp.eye(len(errors)).reshape(len(errors), len(errors), *(1,) * one.ndim)
     squares = [
         (jnp.ones(()), joint.test, errors),
-        (amplified.features, one, errors.at[-1].add(one)),
-        *((paid[s], joint.covariance(s), errors.at[s].add(-one)) for s in range(len(paid))),
+        (amplified.features, one, errors + rows[-1] * one),
+        *((paid[s], joint.covariance(s), errors - rows[s] * one) for s in range(len(paid))),
     ]
     # Every square is that of a part in the test labeler plus a part in the differences of labelers. Expanded
     # by hand: taken as a difference of totals, a small mismatch would lose its digits.
     product = joint.labels.product
     bias, mismatch = jnp.zeros(()), jnp.zeros(())
     for price, covariance, operator in squares:
-        apart = operator.at[-1].set(0.0)
-        common = operator - apart
+        common = rows[-1] * operator
+        apart = operator - common
         bias = bias + price * product(covariance, common, common)
         mismatch = mismatch + price * product(covariance, apart, apart + 2.0 * common)
     signal, difference = _strengths(problem, joint)

@@ -1,25 +1,17 @@
-r"""The regimes in which theory is held against simulation, and the run over all of them.
-
-Each case is a ratio of sizes, so that it exists at every dimension. Theory is its limit, and a simulation
-at dimension d misses it by $a/d + b/d^2 + \dots$. A replicate, labels and random labelers averaged exactly,
-fluctuates by a multiple of 1/d too: the ratio of bias to standard error is the same at every dimension,
-measured up to 0.7 times the root of the number of replicates, and no choice of sizes makes it small. With
-$\delta$ the difference between simulation and theory, the run therefore compares $2\delta(d) - \delta(d/2)$,
-which is free of a, with its own standard error. What is left, $-2b/d^2$, is a quarter of what the same
-combination leaves at half the size, $2\delta(d/2) - \delta(d/4)$: the bias reported next to the standard
-error. A theory off by a constant c shows in it as c / 4, and in z in full. Each size has draws of its own.
+"""The regimes in which theory is held against simulation: ratios of sizes, so that each exists at every
+dimension.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from zlib import crc32
 
 import numpy as np
 
-from freeridge.solvers.agreement import Agreement, FiniteSize, validate
+from freeridge.solvers.agreement import Agreement, validate
 from freeridge.solvers.census import Census
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.solvers.replicates import Key, key_entropy
+from freeridge.solvers.extrapolation import run_cases
+from freeridge.solvers.replicates import Key
 from freeridge.theory.covariance import (
     Covariance,
     Dense,
@@ -126,6 +118,11 @@ class Case:
         if isinstance(self.test, int):
             return setting, self.test
         return setting, Population(self._covariance("five levels", d, rng), labelers[-1])
+
+    def compare(self, d: int, replicates: int, key: Key) -> Agreement:
+        """Theory and simulation at one dimension."""
+        setting, test = self.build(d)
+        return validate(setting, replicates, key, test=test)
 
     def _covariance(self, name: str, d: int, rng: np.random.Generator) -> Covariance:
         diagonal = SPECTRA[name](d)
@@ -257,12 +254,12 @@ QUICK = (
 
 
 def run_suite(key: Key = 0, size: str = "full", *, progress: bool = False) -> Census:
-    """Theory against simulation in every regime, extrapolated to infinite size.
+    """Theory against simulation in every regime, by :mod:`freeridge.solvers.extrapolation`.
 
     Parameters
     ----------
     key : int or JAX key
-        Seed. Every case draws from a stream of its own, named by the case: more cases change no other.
+        Seed.
     size : {"full", "quick"}
         All regimes in a few minutes, or a handful at smaller dimension in seconds.
     progress : bool
@@ -273,78 +270,8 @@ def run_suite(key: Key = 0, size: str = "full", *, progress: bool = False) -> Ce
     Census
         Its scores are independent standard normal draws wherever theory is right, but for the bias left.
     """
-    from rich.console import Console
-    from rich.progress import track
-
     if size not in SIZES:
         raise InvalidSetting("size", size, f"one of {', '.join(map(repr, SIZES))}")
     cases = regimes()
-    names = list(cases) if size == "full" else list(QUICK)
-    shown = track(names, "settings", console=Console(stderr=True), disable=not progress)
-    return Census(
-        {
-            name: extrapolate(cases[name], *SIZES[size], [*key_entropy(key), crc32(name.encode())])
-            for name in shown
-        }
-    )
-
-
-def extrapolate(case: Case, d: int, replicates: tuple[int, int, int], key: Key) -> Agreement:
-    """Theory at dimension d against the simulation freed of its bias of order 1/d.
-
-    Parameters
-    ----------
-    case : Case
-    d : int
-        A multiple of 4; d / 2 and d / 4 are simulated as well.
-    replicates : tuple of int
-        At d, d / 2 and d / 4.
-    key : int or sequence of int
-        Seed.
-
-    Returns
-    -------
-    Agreement
-        With ``finite_size``. Its degrees of freedom are those of Welch and Satterthwaite for a combination of
-        two estimated variances.
-
-    Examples
-    --------
-    >>> agreement = extrapolate(regimes()["plain phi 0.5"], 40, (8, 16, 32), key=1)
-    >>> agreement.sizes, agreement.worst < 6
-    ({'n': 80, 'd': 40}, True)
-    """
-    whole, half, quarter = (
-        validate(setting, count, [*key_entropy(key), dimension], test=test)
-        for dimension, count in zip((d, d // 2, d // 4), replicates, strict=True)
-        for setting, test in [case.build(dimension)]
-    )
-
-    def combine(*parts: tuple[float, Agreement]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """A weighted sum of simulation - theory, and its standard error."""
-        value, error = {}, {}
-        for q in whole.theory:
-            value[q] = np.asarray(sum(c * (one.simulation[q] - one.theory[q]) for c, one in parts))
-            error[q] = np.asarray(sum((c * one.standard_error[q]) ** 2 for c, one in parts) ** 0.5)
-        return value, error
-
-    parts = ((2.0, whole), (-1.0, half))
-    miss, error = combine(*parts)
-    freedom = {}
-    for q in whole.theory:
-        spread = sum((c * one.standard_error[q]) ** 4 / one.freedom[q] for c, one in parts)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            freedom[q] = np.where(spread > 0, error[q] ** 4 / spread, np.inf)
-    worst = max((whole, half, quarter), key=lambda one: (not one.ok, np.max(one.residual)))
-    return Agreement(
-        theory=whole.theory,
-        simulation={q: np.asarray(whole.theory[q] + miss[q]) for q in whole.theory},
-        standard_error=error,
-        replicates=whole.replicates,
-        sizes=whole.sizes,
-        freedom=freedom,
-        residual=worst.residual,
-        ok=worst.ok,
-        message=worst.message,
-        finite_size=FiniteSize(*combine((1.0, half), (-1.0, whole)), *combine((0.5, half), (-0.25, quarter))),
-    )
+    chosen = cases if size == "full" else {name: cases[name] for name in QUICK}
+    return run_cases(chosen, *SIZES[size], key, progress=progress)

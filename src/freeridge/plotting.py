@@ -323,7 +323,7 @@ def _apart(quantities: Mapping[str, Any], fewest: int) -> dict[str, Any]:
 def _own_axes(setting: Any, shape: tuple[int, ...], swept: bool = False) -> dict[str, int]:
     """Names for the dimensions that an answer has by itself."""
     first = "round" if hasattr(setting, "rounds") else "index"
-    paths = [name for name in _PATHS if np.ndim(getattr(setting, name, None)) == 1]
+    paths = [name for name in _PATHS if getattr(getattr(setting, name, None), "ndim", 0) == 1]
     if paths and not swept:
         first = paths[0]
     return {first if place == 0 else f"{first}_{place}": length for place, length in enumerate(shape)}

@@ -136,47 +136,49 @@ def gradients() -> dict[str, Any]:
     }
 
 
+def solve_by_root(
+    values: Any, shares: Any, phi: float, gamma: float, ridge: float, logarithms: bool = True
+) -> tuple[bool, float]:
+    """The equations in e and tau as a careful user writes them in NumPy, with root's default method: whether
+    it solves them, and its seconds. Every atom has the same weight.
+    """
+    from scipy.optimize import root
+
+    weight, groups = 1.0 / values.shape[1], len(shares)
+
+    def gaps(unknowns: Any) -> Any:
+        e, tau = unknowns[:groups], unknowns[groups]
+        if logarithms:
+            e, tau = np.exp(e), np.exp(tau)
+        k0 = (shares * e) @ values
+        inverse = weight / (gamma * tau * k0 + ridge)
+        traces = phi * gamma * tau * (values @ inverse)
+        if logarithms:
+            return np.append(unknowns[:groups] + np.log1p(traces), unknowns[groups] + np.log1p(k0 @ inverse))
+        return np.append(1.0 / e - 1.0 - traces, 1.0 / tau - 1.0 - k0 @ inverse)
+
+    start = time.perf_counter()
+    with np.errstate(all="ignore"):
+        found = root(gaps, np.zeros(groups + 1) if logarithms else np.full(groups + 1, 0.5), tol=1e-12)
+    seconds = time.perf_counter() - start
+    good = logarithms or bool(np.all(found.x > 0))
+    return good and bool(np.max(np.abs(found.fun)) < 1e-8), seconds
+
+
 def scipy_in_a_loop(logarithms: bool) -> dict[str, Any]:
-    """The equations in e and tau as a careful user writes them in NumPy, with root's default method.
+    """SciPy on the first points.
 
     Logarithms keep the unknowns positive and let it solve every point; as printed in the papers, in e and tau
     themselves, many fail. Ridge 0 has no such equation and is left out.
     """
-    from scipy.optimize import root
-
     p = problems(POINTS)
-    values, weight = p["values"], 1.0 / ATOMS
     keep = np.flatnonzero(p["ridge"] > 0)[:IN_A_LOOP]
     solved, seconds = 0, 0.0
     for k in keep:
-        n, ridge, share = p["n"][k], p["ridge"][k], p["share"][k]
-        phi, gamma = DIMENSION / n, p["features"][k] / DIMENSION
-        shares = np.array([share, 1.0 - share])
-
-        def gaps(
-            logs: Any, phi: Any = phi, gamma: Any = gamma, shares: Any = shares, ridge: Any = ridge
-        ) -> Any:
-            e, tau = (np.exp(logs[:2]), np.exp(logs[2])) if logarithms else (logs[:2], logs[2])
-            k0 = (shares * e) @ values
-            inverse = weight / (gamma * tau * k0 + ridge)
-            traces = values @ inverse
-            if not logarithms:
-                gaps_of_e = 1.0 / e - 1.0 - phi * gamma * tau * traces
-                return np.array([*gaps_of_e, 1.0 / tau - 1.0 - k0 @ inverse])
-            return np.array(
-                [
-                    logs[0] + np.log1p(phi * gamma * tau * traces[0]),
-                    logs[1] + np.log1p(phi * gamma * tau * traces[1]),
-                    logs[2] + np.log1p(k0 @ inverse),
-                ]
-            )
-
-        start = time.perf_counter()
-        with np.errstate(all="ignore"):
-            found = root(gaps, np.zeros(3) if logarithms else np.full(3, 0.5), tol=1e-12)
-        seconds += time.perf_counter() - start
-        good = logarithms or bool(np.all(found.x > 0))
-        solved += good and bool(np.max(np.abs(found.fun)) < 1e-8)
+        shares = np.array([p["share"][k], 1.0 - p["share"][k]])
+        phi, gamma = DIMENSION / p["n"][k], p["features"][k] / DIMENSION
+        good, taken = solve_by_root(p["values"], shares, phi, gamma, p["ridge"][k], logarithms)
+        solved, seconds = solved + good, seconds + taken
     return {"microseconds per point": seconds / len(keep) * 1e6, "solved": solved, "of": len(keep)}
 
 

@@ -138,9 +138,29 @@ def test_census_of_normal_draws() -> None:
     assert number == 300 and abs(mean) < 0.25 and 0.7 < variance < 1.4 and largest < 4.5 and p_value > 1e-3
     assert census.summary(None) == census.summary("risk")  # a mismatch of nothing has no score
     lines = str(census).splitlines()
-    assert len(lines) == 300 + 5 and lines[-2].split()[:2] == ["risk", "300"]
+    assert len(lines) == 300 + 7 and lines[-4].split()[:2] == ["risk", "300"]
+    assert lines[-1].endswith(f"below {census.bound:.2f}") and census.agrees
+    assert census.bound == pytest.approx(stats.norm.isf(1e-4 / 2 / 300))
     shifted = Census({name: agreement(1.1, x.mean(), x.std(ddof=1) / 6**0.5, 6) for name, x in draws.items()})
     assert shifted.summary().p_value < 1e-6
+
+
+def test_census_of_several_quantities() -> None:
+    def two(odd: float, error: float = 0.1) -> Agreement:
+        values = {"group_risks": np.array([1.0, 2.0]), "odd": np.array(1.0)}
+        errors = {"group_risks": np.full(2, 0.1), "odd": np.array(error)}
+        freedom = {name: np.full_like(value, 50.0) for name, value in values.items()}
+        return Agreement(values, values | {"odd": np.array(odd)}, errors, 51, {"d": 8}, freedom)
+
+    census = Census({"one": two(1.1), "without": agreement(0.5, 0.6, 0.1)}, ("group_risks", "odd", "risk"))
+    rows = [line.split()[:3] for line in census.table().splitlines()]
+    assert rows[1:4] == [["one", "group_risks", "[0]"], ["one", "group_risks", "[1]"], ["one", "odd", "8"]]
+    assert rows[4] == ["without", "risk", "20"] and len(rows) == 5
+    assert census.agrees and census.summary(None).number == 4
+    # One score beyond what so many may reach, certain or off where nothing fluctuates, is a disagreement.
+    assert not Census({"one": two(1.7)}).agrees and not Census({"one": two(1.1, 0.0)}).agrees
+    assert Census({"one": two(1.0, 0.0)}).agrees
+    assert not Census({"failed": agreement(1.0, 1.1, 0.1, ok=False)}).agrees
 
 
 def test_census_names_what_is_left_and_what_failed() -> None:

@@ -82,9 +82,9 @@ def test_bad_names_are_refused() -> None:
 @pytest.mark.slow
 def test_quick_suite_agrees() -> None:
     census = quick()
-    assert list(census.agreements) == list(QUICK) and census.ok
-    for name, agreement in census.agreements.items():
-        assert agreement.worst < 5, f"{name}\n{agreement}"
+    assert list(census.agreements) == list(QUICK)
+    assert census.agrees, str(census)
+    for agreement in census.agreements.values():
         assert np.max(agreement.residual) <= 1e-12
         assert all(np.all(np.isfinite(z)) for z in agreement.z.values())
     ratios = census.finite_size_ratios()
