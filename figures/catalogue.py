@@ -1,11 +1,10 @@
-"""The figures there are, and the one function that computes, draws and saves them."""
+"""The one function that computes, draws and saves the figures there are."""
 
 import hashlib
 import importlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
-from freeridge.figures import strong_model_collapse as collapse
-from freeridge.figures import strong_model_collapse_mixing as mixing
-from freeridge.figures import strong_model_collapse_pareto as pareto
+from freeridge.figures.entries import Entry as Entry
+from freeridge.figures.entries import catalogue as catalogue
 from freeridge.figures.record import Plan
 from freeridge.figures.style import look
 from freeridge.solvers.errors import InvalidSetting
@@ -28,106 +26,6 @@ from freeridge.solvers.storage import (
     versions,
     write_atomically,
 )
-
-COLLAPSE = "Strong Model Collapse, arXiv 2410.04840"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A figure of a paper.
-
-    Parameters
-    ----------
-    name : str
-        What to call it by, on the command line and as the file name.
-    paper, figure, shows : str
-        Where it is, and what there is to see.
-    cost : str
-        Processor time with compilation; paper size is scaled from quick by the number of simulations.
-    main : bool
-        Whether it is drawn when no figure is named.
-    compute : callable
-        From a :class:`freeridge.figures.record.Plan` to the data of the figure.
-    draw : callable
-        From these data to the picture.
-    """
-
-    name: str
-    paper: str
-    figure: str
-    shows: str
-    cost: str
-    main: bool
-    compute: Callable[[Plan], xr.Dataset]
-    draw: Callable[[xr.Dataset], Figure]
-
-
-def catalogue() -> list[Entry]:
-    """All figures, in the order of papers and figures.
-
-    Examples
-    --------
-    >>> [entry.figure for entry in catalogue() if entry.paper.startswith("Strong Model Collapse")]
-    ['Figure 1', 'Figure 2', 'Figure 3', 'Figure 4', 'Figure 5', 'Figure 9', 'Figure 10']
-    """
-    p, c, m = pareto, collapse, mixing
-    rows: list[tuple[int, str, str, Callable[[Plan], xr.Dataset], Callable[[xr.Dataset], Figure]]] = [
-        (
-            1,
-            "Pareto frontiers of real-only against mixed risk",
-            "quick 35 s, paper about 2 min",
-            p.pareto,
-            p.draw_pareto,
-        ),
-        (
-            2,
-            "bias, variance, collapse and risk over the width",
-            "quick 20 s, paper about 1 min",
-            c.over_width,
-            c.draw_parts,
-        ),
-        (
-            3,
-            "plain ridge: a fixed synthetic share stops the gain from data",
-            "quick 8 s, paper about 15 s",
-            c.over_rows,
-            c.draw_rows,
-        ),
-        (
-            4,
-            "risk over the width for six synthetic shares",
-            "quick 60 s, paper about 8 min",
-            c.over_width_and_share,
-            c.draw_shares,
-        ),
-        (
-            5,
-            "risk over the width for four qualities",
-            "quick 20 s, paper about 1 min",
-            c.over_width,
-            c.draw_widths,
-        ),
-        (
-            9,
-            "weighted training and the best weight",
-            "quick 15 s, paper about 1 min",
-            m.weighted,
-            m.draw_weighted,
-        ),
-        (
-            10,
-            "five rounds of mixed training, one round, real rows only",
-            "quick 12 s, paper about 20 s",
-            m.iterative,
-            m.draw_iterative,
-        ),
-    ]
-    return [
-        Entry(
-            f"strong-model-collapse-{number}", COLLAPSE, f"Figure {number}", shows, cost, True, compute, draw
-        )
-        for number, shows, cost, compute, draw in rows
-    ]
 
 
 def draw_figures(
@@ -197,7 +95,10 @@ def _data(
     entry: Entry, plan: Plan, path: Path, computed: dict[str, xr.Dataset], report: Callable[[int, int], None]
 ) -> xr.Dataset:
     """Data of a figure, from its file or another figure when those are of this very computation."""
-    source = Path(importlib.import_module(entry.compute.__module__).__file__ or "").read_bytes()
+    own = Path(importlib.import_module(entry.compute.__module__).__file__ or "")
+    # The files of a paper share settings: a name begins with that of the file they are in.
+    shared = [path for path in sorted(own.parent.glob("*.py")) if own.stem.startswith(path.stem)]
+    source = b"".join(path.read_bytes() for path in shared)
     mark = fingerprint(
         entry.compute.__qualname__,
         plan.size,

@@ -5,13 +5,14 @@ nothing of its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
 
 from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.field_places import locate, rebuilt
 from freeridge.solvers.storage import provenance
 from freeridge.solvers.sweeps import sweep
 
@@ -77,9 +78,9 @@ def simulation(setting: Any, axes: Axes, plan: Plan, replicates: int, stream: in
     Parameters
     ----------
     setting : setting
-        Fields are replaced by the values of the axes.
+        Fields are replaced by the values of the axes. A path, of the ridge or of the time, keeps its name.
     axes : mapping of str to sequence
-        In order; the last one is the horizontal axis of the figure.
+        In order; the last one is the horizontal axis of the figure. Nested fields have dotted names.
     plan : Plan
     replicates : int
         Independent draws per point.
@@ -102,7 +103,9 @@ def simulation(setting: Any, axes: Axes, plan: Plan, replicates: int, stream: in
         here = {name: axis[i] for name, axis, i in zip(names, values, place, strict=True)}
         try:
             # One stream per place on the horizontal axis: curves that differ in a label differ in that alone.
-            estimate = replace(setting, **here).simulate((plan.seed, stream, place[-1]), replicates)
+            changes = {locate((setting,), name, value).place: value for name, value in here.items()}
+            (there,) = rebuilt((setting,), changes)
+            estimate = there.simulate((plan.seed, stream, place[-1]), replicates)
         except InvalidSetting:
             continue
         for name in estimate.mean:
@@ -116,11 +119,26 @@ def simulation(setting: Any, axes: Axes, plan: Plan, replicates: int, stream: in
     dims = [*names[:-1], f"{names[-1]}_simulated"]
     coords = dict(zip(dims, values, strict=True))
     inner = ["index_0"]  # as sweeps name the axis of a quantity that is no number, such as the rounds
-    if np.ndim(setting.ridge):
-        inner, coords["ridge"] = ["ridge"], np.asarray(setting.ridge)
+    for name, path in paths(setting).items():
+        inner, coords[name] = [name, *inner], path
     return xr.Dataset(
         {name: ([*dims, *inner][: column.ndim], column) for name, column in columns.items()}, coords=coords
     )
+
+
+def paths(setting: Any) -> dict[str, np.ndarray]:
+    """The ridges, or the times, of a setting that is predicted at many of them at once.
+
+    Examples
+    --------
+    >>> import freeridge as fr
+    >>> group = fr.Population(fr.Isotropic(4), fr.RandomVector(fr.Isotropic(4)), 0.1, share=1.0)
+    >>> paths(fr.AtRatios(fr.RidgeMixture([group], n=8, ridge=[0.1, 0.2]), phi=0.5))
+    {'ridge': array([0.1, 0.2])}
+    """
+    inside = getattr(setting, "setting", setting)  # of a view at ratios
+    found = {name: np.asarray(getattr(inside, name, 0.0), np.float64) for name in ("ridge", "time")}
+    return {name: path for name, path in found.items() if path.ndim}
 
 
 def record(

@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -98,6 +99,7 @@ def legend(
     *,
     lines: Sequence[Any] | None = None,
     extra: Sequence[tuple[str, Line2D]] = (),
+    measured: str = "simulation",
 ) -> None:
     """A legend under the panels, where it covers no data; last what a line and a point stand for."""
     markers = MARKERS if markers is None else markers
@@ -116,7 +118,7 @@ def legend(
         for color, marker, line in zip(colors, markers, lines, strict=False)
     ]
     point = Line2D([], [], color="0.35", marker="o", linestyle="none", markersize=5)
-    more = [*extra, ("theory", Line2D([], [], color="0.35")), ("simulation \N{PLUS-MINUS SIGN} s.e.", point)]
+    more = [*extra, ("theory", Line2D([], [], color="0.35")), (f"{measured} \N{PLUS-MINUS SIGN} s.e.", point)]
     handles += [handle for _, handle in more]
     texts = [*labels, *(text for text, _ in more)]
     # In one row as long as it is not wider than the panels.
@@ -126,6 +128,32 @@ def legend(
     figure.legend(
         handles, texts, loc="outside lower center", ncols=columns, handlelength=2.0, columnspacing=1.4
     )
+
+
+def heat_map(
+    panel: Axes, x: Any, y: Any, values: Any, *, limits: tuple[float, float], colors: str, label: str
+) -> None:
+    """Positive values over two logarithmic axes, on a logarithmic scale of colours.
+
+    What lies beyond the limits has the colour of the nearer one, and the colour bar a tip there.
+
+    Examples
+    --------
+    >>> figure, axes = panels(1, 1)
+    >>> ones = np.ones((2, 3))
+    >>> heat_map(axes[0, 0], [1, 2], [1, 2, 4], ones, limits=(0.1, 9.0), colors="RdBu_r", label="ADD")
+    >>> len(figure.axes)
+    2
+    """
+    shown = np.asarray(values, np.float64)
+    mesh = panel.pcolormesh(
+        x, y, shown.T, norm=LogNorm(*limits), cmap=colors, shading="nearest", rasterized=True
+    )
+    panel.set(xscale="log", yscale="log")
+    panel.grid(False)
+    beyond = (bool(np.nanmin(shown) < limits[0]), bool(np.nanmax(shown) > limits[1]))
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    panel.get_figure(root=True).colorbar(mesh, ax=panel, label=label, extend=extend[beyond], pad=0.02)  # type: ignore[union-attr]
 
 
 def _finite(*columns: Any) -> list[np.ndarray]:

@@ -41,7 +41,11 @@ def test_the_frontier_is_what_nothing_beats() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("entry", catalogue(), ids=lambda entry: str(entry.name))
+@pytest.mark.parametrize(
+    "entry",
+    [entry for entry in catalogue() if entry.name.startswith("strong-model-collapse")],
+    ids=lambda entry: str(entry.name),
+)
 def test_theory_passes_through_the_simulation(entry: Entry) -> None:
     data = entry.compute(Plan())
     with look():
