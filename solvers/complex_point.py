@@ -16,7 +16,8 @@ from freeridge.solvers.fixed_point import MixtureProblem, solve_fixed_point
 from freeridge.solvers.network import solve_grounded
 
 _MAX_STEPS = 30
-_LAST_STEP = 1e-9
+# One more step follows, so that rounding is reached from here.
+_LAST_STEP = 1e-6
 # Rounding may turn an argument of 0 or of arg(ridge) this far outside.
 _BESIDE = 1e-6
 

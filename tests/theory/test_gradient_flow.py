@@ -111,7 +111,7 @@ def test_one_step_of_descent() -> None:
     assert float(found.variance) == pytest.approx(size**2 * noise * phi * gamma * (1 + gamma), rel=1e-10)
 
 
-@pytest.mark.parametrize("features", [None, 20.0])
+@pytest.mark.parametrize("features", [None, pytest.param(20.0, marks=pytest.mark.slow)])
 def test_descent_becomes_flow_and_diverges_beyond_the_edge(features: float | None) -> None:
     mixture = mixture_of(features, 0.05)
     times = np.array([0.8, 4.0])
@@ -175,7 +175,7 @@ def test_filters_of_the_simulation_are_explicit_training(features: int | None, r
     np.testing.assert_allclose(exact_risks(base, (x,), mixing)["risk"], flow, rtol=1e-8)
 
 
-@pytest.mark.parametrize("features", [None, 60.0])
+@pytest.mark.parametrize("features", [pytest.param(None, marks=pytest.mark.slow), 60.0])
 def test_gradients_are_differences(features: float | None) -> None:
     names = ("time", "ridge", "n", "noise", "exponent")
     start = jnp.array([3.0, 0.05, 70.0, 0.3, 0.6])
@@ -209,6 +209,7 @@ def test_a_sweep_over_time_is_a_path_and_a_loop() -> None:
         np.testing.assert_allclose(alone, values(path, name)[2], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_axes_of_their_own_and_rotated_axes() -> None:
     """Three covariances, no two of which commute, a fixed labeler: the same problem in two bases."""
     rng, d = np.random.default_rng(3), 6
@@ -306,7 +307,7 @@ def check_against_simulation(features: float | None, d: int, replicates: int, st
     assert np.max(error) < 0.1  # of the risk of zero
 
 
-@pytest.mark.parametrize("features", [None, 0.75])
+@pytest.mark.parametrize("features", [pytest.param(None, marks=pytest.mark.slow), 0.75])
 def test_twenty_times_against_simulation(features: float | None) -> None:
     check_against_simulation(features, 80, 60, None)
 

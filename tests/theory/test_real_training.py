@@ -73,6 +73,7 @@ def test_gaussian_data_do_what_is_predicted() -> None:
         assert row.predicted == pytest.approx(other.predicted, rel=0.05)
 
 
+@pytest.mark.slow
 def test_gaussian_data_in_projections_do_what_is_predicted() -> None:
     data, _ = gaussian_pool()
     found = compare_groups(*data, [80, 120], RIDGES, [20, 30], replicates=150, key=4)
