@@ -26,7 +26,7 @@ test: $(VENV)/.test
 # minutes, not seconds: the slow tests, then theory against simulation over all regimes
 validate: $(VENV)/.test
 	$(BIN)/pytest -m slow
-	$(BIN)/freeridge validate
+	$(BIN)/freeridge validate --suite all
 
 bench: $(VENV)/.test
 	$(BIN)/pytest tests/benchmarks -m "" --benchmark-enable --benchmark-only
