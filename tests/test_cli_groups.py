@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import freeridge as fr
-from freeridge.language import evaluate, read_file
+from freeridge.expressions import evaluate
+from freeridge.language import read_file
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import freeridge as fr
-from freeridge.language import Description, describe, evaluate, read_file
+from freeridge.expressions import evaluate
+from freeridge.language import Description, describe, read_file
 from freeridge.solvers.errors import InvalidSetting
 
 

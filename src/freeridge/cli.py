@@ -8,28 +8,21 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from cyclopts import App, CycloptsError, Parameter
 
 import freeridge
+from freeridge.options import COMMON, DRAWS, Common, Draws, Flag, Size, Suite, Words
 from freeridge.solvers.errors import InvalidSetting
 
 if TYPE_CHECKING:
     from freeridge.language import Description
 
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
-_REPLICATES = {"quick": 20, "paper": 200}
-_SUFFIXES = {"out": (".json", ".csv", ".nc"), "plot": (".pdf", ".png", ".svg")}
 _USAGE = "Usage: freeridge {} [OPTIONS]"
 _SETTING = "SETTING|FILE.toml [--FIELD VALUE ...]"
-
-Words = Annotated[str, Parameter(name="SETTING", allow_leading_hyphen=True)]
-Flag = Annotated[bool, Parameter(negative="")]
-Size = Literal["quick", "paper"]
-Suite = Literal["mixture", "bias", "all"]
 
 app = App(
     name="freeridge",
@@ -39,69 +32,6 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Common:
-    """Options of the verbs that take a setting.
-
-    Parameters
-    ----------
-    test
-        Population to test on: its number, or an expression such as "Population(...)".
-    json
-        Print JSON for machines instead of a table.
-    out
-        Write the answer to this file too: .json, .csv or .nc (NetCDF).
-    plot
-        Draw a ridge path or a sweep into this file: .pdf, .png or .svg.
-    """
-
-    test: str | None = None
-    json: Flag = False
-    out: Path | None = None
-    plot: Path | None = None
-
-    def check(self) -> None:
-        """Refuse a place that cannot be written before an hour is spent on what goes there."""
-        for name, suffixes in _SUFFIXES.items():
-            path = getattr(self, name)
-            if path is None:
-                continue
-            if path.suffix not in suffixes:
-                raise InvalidSetting(
-                    name, str(path), f"a file name that ends in one of {', '.join(suffixes)}"
-                )
-            existing = next(folder for folder in path.absolute().parents if folder.exists())
-            if path.is_dir() or not existing.is_dir() or not os.access(existing, os.W_OK):
-                raise InvalidSetting(name, str(path), "a file in a folder that can be written to")
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Draws:
-    """Options of the verbs that simulate.
-
-    Parameters
-    ----------
-    replicates
-        Independent draws, at least 2; without it, --size says how many.
-    key
-        Seed: the same key gives the same numbers.
-    size
-        How much to simulate: 20 replicates (quick, the default) or 200 (paper). The suite of validate is full
-        by default, and short in size quick.
-    """
-
-    replicates: int | None = None
-    key: int = 0
-    size: Size | None = None
-
-    @property
-    def number(self) -> int:
-        """Replicates to draw."""
-        return _REPLICATES[self.size or "quick"] if self.replicates is None else self.replicates
 
 
 class Task(NamedTuple):
@@ -115,7 +45,7 @@ class Task(NamedTuple):
 
 
 @app.command(usage=_USAGE.format(f"predict {_SETTING}"))
-def predict(*words: Words, common: Common = Common()) -> int:
+def predict(*words: Words, common: Common = COMMON) -> int:
     """Predict the risk of a setting in the high-dimensional limit, with a certificate.
 
     Parameters
@@ -132,7 +62,7 @@ def predict(*words: Words, common: Common = Common()) -> int:
 
 
 @app.command(usage=_USAGE.format(f"simulate {_SETTING}"))
-def simulate(*words: Words, draws: Draws = Draws(), common: Common = Common()) -> int:
+def simulate(*words: Words, draws: Draws = DRAWS, common: Common = COMMON) -> int:
     """Simulate a setting: the same quantities from drawn data, with standard errors.
 
     Parameters
@@ -148,9 +78,7 @@ def simulate(*words: Words, draws: Draws = Draws(), common: Common = Common()) -
 
 
 @app.command(usage=_USAGE.format(f"validate [{_SETTING}]"))
-def validate(
-    *words: Words, suite: Suite | None = None, draws: Draws = Draws(), common: Common = Common()
-) -> int:
+def validate(*words: Words, suite: Suite | None = None, draws: Draws = DRAWS, common: Common = COMMON) -> int:
     """Compare theory with simulation; without a setting, over a built-in suite (exit code 1: they disagree).
 
     Parameters
@@ -200,7 +128,7 @@ def _validate_suites(suite: Suite, draws: Draws, common: Common) -> int:
 
 @app.command(usage=_USAGE.format(f"sweep {_SETTING}"))
 def sweep(
-    *words: Words, replicates: int | None = None, key: int = 0, chunk: int = 2048, common: Common = Common()
+    *words: Words, replicates: int | None = None, key: int = 0, chunk: int = 2048, common: Common = COMMON
 ) -> int:
     """Predict over a grid: a list is an axis, as in --ridge 1e-3,1e-2 or --ridge "logspace(-6, 1, 50)".
 
@@ -332,7 +260,8 @@ def prepare_jax() -> None:
 
 def _read(words: Sequence[str], common: Common, *, swept: bool = False) -> Task:
     """The task in words; in a sweep a field that is a list is an axis."""
-    from freeridge.language import describe, evaluate
+    from freeridge.expressions import evaluate
+    from freeridge.language import describe
 
     common.check()
     description = describe(words)

@@ -1,0 +1,84 @@
+"""Options that several verbs of the command line share."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from freeridge.solvers.errors import InvalidSetting
+
+_REPLICATES = {"quick": 20, "paper": 200}
+_SUFFIXES = {"out": (".json", ".csv", ".nc"), "plot": (".pdf", ".png", ".svg")}
+
+Words = Annotated[str, Parameter(name="SETTING", allow_leading_hyphen=True)]
+Flag = Annotated[bool, Parameter(negative="")]
+Size = Literal["quick", "paper"]
+Suite = Literal["mixture", "bias", "all"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common:
+    """Options of the verbs that take a setting.
+
+    Parameters
+    ----------
+    test
+        Population to test on: its number, or an expression such as "Population(...)".
+    json
+        Print JSON for machines instead of a table.
+    out
+        Write the answer to this file too: .json, .csv or .nc (NetCDF).
+    plot
+        Draw a ridge path or a sweep into this file: .pdf, .png or .svg.
+    """
+
+    test: str | None = None
+    json: Flag = False
+    out: Path | None = None
+    plot: Path | None = None
+
+    def check(self) -> None:
+        """Refuse a place that cannot be written before an hour is spent on what goes there."""
+        for name, suffixes in _SUFFIXES.items():
+            path = getattr(self, name)
+            if path is None:
+                continue
+            if path.suffix not in suffixes:
+                raise InvalidSetting(
+                    name, str(path), f"a file name that ends in one of {', '.join(suffixes)}"
+                )
+            existing = next(folder for folder in path.absolute().parents if folder.exists())
+            if path.is_dir() or not existing.is_dir() or not os.access(existing, os.W_OK):
+                raise InvalidSetting(name, str(path), "a file in a folder that can be written to")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Draws:
+    """Options of the verbs that simulate.
+
+    Parameters
+    ----------
+    replicates
+        Independent draws, at least 2; without it, --size says how many.
+    key
+        Seed: the same key gives the same numbers.
+    size
+        How much to simulate: 20 replicates (quick, the default) or 200 (paper). The suite of validate is full
+        by default, and short in size quick.
+    """
+
+    replicates: int | None = None
+    key: int = 0
+    size: Size | None = None
+
+    @property
+    def number(self) -> int:
+        """Replicates to draw."""
+        return _REPLICATES[self.size or "quick"] if self.replicates is None else self.replicates
+
+
+COMMON, DRAWS = Common(), Draws()  # as they are when none is given
