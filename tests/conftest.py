@@ -4,6 +4,7 @@ The run-time check of shapes and types is switched on by --jaxtyping-packages in
 nothing of freeridge may be imported here.
 """
 
+import builtins
 import os
 from pathlib import Path
 from typing import Any
@@ -49,3 +50,16 @@ def ask(capsys: pytest.CaptureFixture[str], cache: Path) -> Any:
         return code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def no_sklearn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without scikit-learn."""
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any, **options: Any) -> Any:
+        if name.startswith("sklearn"):
+            raise ImportError(name)
+        return real(name, *rest, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)

@@ -22,34 +22,15 @@ from freeridge.language import read_file
 from freeridge.plotting import grid_of_dataset
 from freeridge.solvers.storage import load_dataset
 
+# Processes of their own must not write to the cache of the person who runs the tests.
+pytestmark = pytest.mark.usefixtures("cache")
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TWO = str(EXAMPLES / "two-populations.toml")
 SMALL = [
     *["ModelCollapse", "--covariance", "Isotropic(20)", "--n", "40", "--real-share", "0.5"],
     *["--quality", "0.2", "--noise-variance", "0.1", "--ridge", "0.1"],
 ]
-
-
-@pytest.fixture(autouse=True)
-def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Processes of their own share a cache of compiled programs; in this one it would outlive the test."""
-    folder = tmp_path_factory.getbasetemp() / "cache"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
-    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
-    monkeypatch.setattr(cli, "prepare_jax", lambda: None)
-    return folder
-
-
-@pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run the command in this process: exit code, output, messages."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        code = cli.main([str(word) for word in words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def _with(field: str, value: str) -> list[str]:

@@ -1,6 +1,5 @@
 """Colour as the spurious feature: what the images hold, and the experiment of predicted against measured."""
 
-import builtins
 from typing import Any
 
 import numpy as np
@@ -82,15 +81,8 @@ def test_copies_are_counted() -> None:
         colored_digits(0, shifts=-1)
 
 
-def test_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any, **options: Any) -> Any:
-        if name.startswith("sklearn"):
-            raise ImportError(name)
-        return real(name, *rest, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+@pytest.mark.usefixtures("no_sklearn")
+def test_missing_library() -> None:
     with pytest.raises(ImportError, match=r"pip install freeridge\[data\]"):
         colored_digits(0)
 

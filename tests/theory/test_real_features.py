@@ -1,6 +1,5 @@
 """Populations estimated from data: right on average, and clear about what cannot be estimated."""
 
-import builtins
 from typing import Any
 
 import numpy as np
@@ -184,15 +183,8 @@ def test_lower_precision_is_taken_as_it_is() -> None:
     np.testing.assert_array_equal(one.second_moment, two.second_moment)
 
 
-def test_shrinking_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any, **options: Any) -> Any:
-        if name.startswith("sklearn"):
-            raise ImportError(name)
-        return real(name, *rest, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+@pytest.mark.usefixtures("no_sklearn")
+def test_shrinking_says_what_to_install() -> None:
     inputs, labels, _ = drawn(8)
     with pytest.raises(ImportError, match=r"pip install freeridge\[data\]"):
         groups_from_data(inputs, labels, np.zeros(8, int))
