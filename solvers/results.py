@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Float, Inexact, Int, Num
 
 
 class Code(IntEnum):
@@ -64,9 +64,10 @@ class Prediction(eqx.Module):
     is the advice for the worst code.
     """
 
-    quantities: dict[str, Float[Array, "..."]]
+    quantities: dict[str, Inexact[Array, "..."]]
     residual: Float[Array, "..."]
     code: Int[Array, "..."]
+    advice: ClassVar[Mapping[Code, str]] = ADVICE
 
     def __getattr__(self, name: str) -> Any:
         return _named(self.quantities, name, "prediction")
@@ -81,7 +82,7 @@ class Prediction(eqx.Module):
     @property
     def message(self) -> str:
         found = np.unique(np.asarray(self.code))
-        return ADVICE[[code for code in Code if code in found][-1]]
+        return self.advice[[code for code in Code if code in found][-1]]
 
 
 class Estimate(eqx.Module):

@@ -13,10 +13,10 @@ early (:mod:`freeridge.solvers.contours`).
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
-import jax.scipy.linalg as jsl
 from jaxtyping import Array, Inexact
+
+from freeridge.solvers.inverses import inverse_symmetric
 
 
 class ResolventTraces(NamedTuple):
@@ -145,7 +145,7 @@ class Matrices(eqx.Module):
     def resolvent(self, c: Inexact[Array, " G"], theta: Inexact[Array, ""]) -> Inexact[Array, "k k"]:
         """$R$ on the joint range."""
         eye = jnp.eye(self.values.shape[-1], dtype=theta.dtype)
-        return _inverse(jnp.tensordot(c, self.values, 1) + theta * eye)
+        return inverse_symmetric(jnp.tensordot(c, self.values, 1) + theta * eye)
 
     def traces(self, c: Inexact[Array, " G"], theta: Inexact[Array, ""]) -> ResolventTraces:
         r = self.resolvent(c, theta)
@@ -194,25 +194,3 @@ class Matrices(eqx.Module):
 
 
 Spectrum = Atoms | Matrices
-
-
-@jax.custom_jvp
-def _inverse(matrix: Inexact[Array, "k k"]) -> Inexact[Array, "k k"]:
-    return _one_by_one(matrix)
-
-
-@_inverse.defjvp
-def _inverse_jvp(primals, tangents):  # type: ignore[no-untyped-def]
-    inverse = _inverse(primals[0])
-    return inverse, -inverse @ tangents[0] @ inverse
-
-
-@jax.custom_batching.sequential_vmap  # type: ignore[untyped-decorator]
-def _one_by_one(matrix: Inexact[Array, "k k"]) -> Inexact[Array, "k k"]:
-    """One factorisation at a time, also under vmap: batched Cholesky can hang JAX 0.10 on two cores, and
-    gains nothing at these sizes.
-    """
-    if jnp.iscomplexobj(matrix):
-        return jnp.linalg.inv(matrix)  # symmetric, not Hermitian
-    eye = jnp.eye(len(matrix))
-    return jsl.cho_solve(jsl.cho_factor(matrix), eye)

@@ -12,14 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact
 
+from freeridge.solvers.common_basis import common_eigenvectors, merged_ends
 from freeridge.solvers.fields import known
 from freeridge.solvers.spectra import Atoms, Matrices, Spectrum
 from freeridge.theory.covariance import Covariance, Dense, Diagonal, Isotropic
 from freeridge.theory.labeler import Labeler, RandomVector
-
-# Covariances commute when their off-diagonal entries in a common basis are this small relative to their
-# largest entry.
-_COMMUTES = 1e-11
 
 
 class AtomicLabels(eqx.Module):
@@ -121,7 +118,8 @@ def join(covariances: Sequence[Covariance], test: Covariance, labelers: Sequence
     if all(isinstance(c, Diagonal) for c in everything) and not _has_dense_moment(labelers):
         return _join_diagonal(everything, labelers)  # type: ignore[arg-type]
     dense = [_matrix(c) for c in everything]
-    basis = _common_eigenvectors(everything, dense)
+    shaped = [m for c, m in zip(everything, dense, strict=True) if not isinstance(c, Isotropic)]
+    basis = common_eigenvectors(shaped) if shaped else jnp.eye(test.d)
     if basis is None:
         return _join_matrices(dense, labelers)
     values = jnp.stack([jnp.maximum(jnp.diag(basis.T @ m @ basis), 0.0) for m in dense])
@@ -169,7 +167,7 @@ def _join_diagonal(covariances: Sequence[Diagonal], labelers: Sequence[Labeler])
     if any(labeler.fixed is not None for labeler in labelers):
         ends: Any = np.arange(1.0, dimension + 1.0)  # a fixed vector has one entry per coordinate
     else:
-        ends = _merged([c.blocks()[1] for c in spectra])  # type: ignore[attr-defined]
+        ends = merged_ends([c.blocks()[1] for c in spectra])  # type: ignore[attr-defined]
     xp = np if isinstance(ends, np.ndarray) else jnp
     counts = xp.diff(ends, prepend=0.0)
     middles = ends - 0.5 * counts
@@ -178,15 +176,6 @@ def _join_diagonal(covariances: Sequence[Diagonal], labelers: Sequence[Labeler])
     return _atomic(
         values, jnp.asarray(counts), dimension, moments, [labeler.fixed for labeler in labelers], labelers
     )
-
-
-def _merged(ends: Sequence[Any]) -> Any:
-    """Union of the block ends of several spectra; with traced ends repeats stay, as blocks of no
-    dimension.
-    """
-    if all(isinstance(e, np.ndarray) for e in ends):
-        return np.unique(np.concatenate(ends))
-    return jnp.sort(jnp.concatenate([jnp.asarray(e) for e in ends]))
 
 
 def _atomic(
@@ -203,23 +192,6 @@ def _atomic(
     vectors = jnp.stack([jnp.zeros(values.shape[1]) if w is None else w for w in fixed])
     total = total + vectors[:, None] * vectors[None]
     return Joint(Atoms(values[:-1], counts, dimension), values[-1], AtomicLabels(total))
-
-
-def _common_eigenvectors(covariances: Sequence[Covariance], matrices: Sequence[Array]) -> Array | None:
-    """Eigenvectors shared by all covariances, or None: traced, or not commuting."""
-    concrete = [known(m) for c, m in zip(covariances, matrices, strict=True) if not isinstance(c, Isotropic)]
-    if any(m is None for m in concrete):
-        return None
-    scaled = [m / max(float(np.max(np.abs(m))), np.finfo(float).tiny) for m in concrete if m is not None]
-    if not scaled:
-        return jnp.eye(len(matrices[0]))
-    # Incommensurable weights: the sum has a degenerate eigenvalue only where all of them do.
-    _, basis = np.linalg.eigh(sum(np.sqrt(k + 2.0) * m for k, m in enumerate(scaled)))
-    for m in scaled:
-        rotated = basis.T @ m @ basis
-        if np.max(np.abs(rotated - np.diag(np.diag(rotated)))) > _COMMUTES * len(m):
-            return None
-    return jnp.asarray(basis)
 
 
 def _join_matrices(dense: Sequence[Array], labelers: Sequence[Labeler]) -> Joint:

@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from freeridge.solvers.agreement import Agreement as Agreement
     from freeridge.solvers.agreement import validate as validate
     from freeridge.solvers.errors import InvalidSetting as InvalidSetting
+    from freeridge.solvers.pencils.derive import derive as derive
+    from freeridge.solvers.pencils.symbols import deterministic as deterministic
+    from freeridge.solvers.pencils.symbols import dims as dims
+    from freeridge.solvers.pencils.symbols import gaussian as gaussian
+    from freeridge.solvers.pencils.symbols import identity as identity
+    from freeridge.solvers.pencils.symbols import scalar as scalar
+    from freeridge.solvers.pencils.symbols import sqrt as sqrt
+    from freeridge.solvers.pencils.symbols import vector as vector
+    from freeridge.solvers.pencils.traces import normalized_trace as normalized_trace
+    from freeridge.solvers.pencils.traces import quadratic_form as quadratic_form
+    from freeridge.solvers.pencils.traces import trace as trace
     from freeridge.solvers.results import Estimate as Estimate
     from freeridge.solvers.results import Prediction as Prediction
     from freeridge.solvers.sweeps import sweep as sweep
@@ -76,11 +87,22 @@ _HOME = {
     "colored_digits": "freeridge.theory.colored_digits",
     "colored_mnist": "freeridge.theory.colored_mnist",
     "compare_groups": "freeridge.theory.real_comparison",
+    "derive": "freeridge.solvers.pencils.derive",
+    "deterministic": "freeridge.solvers.pencils.symbols",
+    "dims": "freeridge.solvers.pencils.symbols",
     "from_data": "freeridge.theory.covariance",
+    "gaussian": "freeridge.solvers.pencils.symbols",
     "groups_from_data": "freeridge.theory.real_features",
+    "identity": "freeridge.solvers.pencils.symbols",
     "measure_group_risks": "freeridge.theory.real_training",
+    "normalized_trace": "freeridge.solvers.pencils.traces",
+    "quadratic_form": "freeridge.solvers.pencils.traces",
+    "scalar": "freeridge.solvers.pencils.symbols",
+    "sqrt": "freeridge.solvers.pencils.symbols",
     "sweep": "freeridge.solvers.sweeps",
+    "trace": "freeridge.solvers.pencils.traces",
     "validate": "freeridge.solvers.agreement",
+    "vector": "freeridge.solvers.pencils.symbols",
 }
 
 __all__ = sorted([*_HOME, "__version__"])

@@ -1,0 +1,206 @@
+"""The compiler: from traces of an expression to equations that can be read, evaluated and checked."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import sympy
+from jaxtyping import Array, Inexact
+
+from freeridge.solvers.pencils.dyson import dyson_equation
+from freeridge.solvers.pencils.expressions import Matrix
+from freeridge.solvers.pencils.linearize import linearize
+from freeridge.solvers.pencils.merging import MergedEquation, coefficients_of, merge
+from freeridge.solvers.pencils.pencil import Pencil
+from freeridge.solvers.pencils.solve import solve
+from freeridge.solvers.pencils.system import System
+from freeridge.solvers.pencils.traces import Traces, as_traces
+from freeridge.solvers.pencils.values import Numbers, Symbols, read_numbers, symbols_of
+from freeridge.solvers.pencils.words import Word
+from freeridge.solvers.results import Code, Prediction
+
+ADVICE = {
+    Code.OK: "certified",
+    Code.INVALID: "a dimension is not positive, or a number is NaN or infinite.",
+    Code.NOT_CERTIFIED: (
+        "no solution with residual <= 1e-11 was found on the branch that starts without randomness, so none is "
+        "given. Where the expression is about to become singular (a ridge near 0 at an interpolation "
+        "threshold, a spectral parameter on the spectrum) move away from it: a larger ridge, or an imaginary "
+        "part."
+    ),
+}
+
+
+class Evaluation(Prediction):
+    """The numbers of equations at one point: each trace under its name, with residual and code.
+
+    ``unknowns`` holds the solution of the fixed-point equations, in their order.
+    """
+
+    unknowns: Inexact[Array, "... unknowns"]
+    advice: ClassVar[Mapping[Code, str]] = ADVICE
+
+
+class Equations:
+    """The deterministic equivalent of traces of an expression; made by :func:`derive`.
+
+    Attributes
+    ----------
+    traces : dict from name to combination of traces, or None
+        What was asked for; None when a pencil was given.
+    pencil : Pencil
+        The block matrix whose inverse holds them.
+    merged : MergedEquation
+        The matrix Dyson equation of the pencil in as few unknowns as it has.
+    symbols : Symbols
+        What :meth:`evaluate` needs numbers for.
+    """
+
+    def __init__(self, pencil: Pencil, traces: Mapping[str, Traces] | None = None) -> None:
+        self.traces = None if traces is None else dict(traces)
+        self.merged: MergedEquation = merge(dyson_equation(pencil))
+        self.pencil: Pencil = self.merged.equation.pencil
+        self._coefficients = sorted(coefficients_of(self.merged.equation), key=str)
+        leaves = list(_leaves(self.merged))
+        self.symbols: Symbols = symbols_of(self._coefficients, self.merged.equation.dimensions, leaves)
+
+    def evaluate(self, **values: Any) -> Evaluation:
+        """The traces at one point, certified.
+
+        Parameters
+        ----------
+        **values
+            A number for each scalar (``lam`` for the symbol lambda) and each dimension; a covariance, array of
+            eigenvalues, symmetric matrix or number (times the identity) for each deterministic matrix; an array
+            for each vector. A dimension that a matrix or vector fixes may be left out. Deterministic matrices
+            of one dimension share coordinates; when they do not commute the equation is solved on dense
+            matrices. A complex scalar makes everything complex.
+
+        Returns
+        -------
+        Evaluation
+            Each trace is an attribute. NaN with a code and advice where no solution is certified. May be
+            used under ``jax.jit``, ``jax.vmap`` and ``jax.grad``, in every value.
+
+        Raises
+        ------
+        InvalidSetting
+            When a value is missing, unknown, of the wrong shape, or does not make sense.
+
+        Examples
+        --------
+        >>> import freeridge as fr
+        >>> n, d = fr.dims("n d")
+        >>> X, lam = fr.gaussian("X", n, d, variance=1 / n), fr.scalar("lambda")
+        >>> eq = fr.derive(fr.normalized_trace((X.T @ X + lam).inv()))
+        >>> point = eq.evaluate(n=200, d=100, lam=0.5)
+        >>> point.ok, round(float(point.value), 12)
+        (True, 1.236067977500)
+        """
+        return self._evaluate(read_numbers(self.symbols, values))
+
+    @cached_property
+    def _evaluate(self) -> Any:
+        # Compiled once for each structure of the numbers: sizes, and what commutes.
+        return jax.jit(lambda numbers: _evaluate(self.system(numbers), numbers))
+
+    def system(self, numbers: Numbers) -> System:
+        """The Dyson equation with numbers in it."""
+        by_coefficient = self._number_of(numbers)
+        dimensions = {str(d): d for d in self.merged.equation.dimensions}
+        algebras = {dimensions[name]: a for name, a in numbers.algebras.items() if name in dimensions}
+        by_coefficient.update({d: numbers.scalars[name] for name, d in dimensions.items()})
+        return System(self.merged, by_coefficient, algebras)
+
+    def _number_of(self, numbers: Numbers) -> dict[sympy.Expr, Array]:
+        symbols = [*self.symbols.scalars, *self.symbols.dimensions]
+        function = sympy.lambdify(symbols, self._coefficients, modules="jax")
+        values = function(*(numbers.scalars[s.name] for s in symbols))
+        kind = jnp.result_type(*numbers.scalars.values()) if numbers.scalars else jnp.float64
+        return {c: jnp.asarray(v, kind) for c, v in zip(self._coefficients, values, strict=True)}
+
+
+def derive(
+    expression: Traces | Matrix | Pencil | Mapping[str, Any] | None = None, /, **named: Any
+) -> Equations:
+    r"""The exact high-dimensional limit of traces of an expression in Gaussian matrices.
+
+    The expression is brought to a linear pencil, whose matrix Dyson equation is solved, printed and checked;
+    ``docs/compiler.md`` has the mathematics.
+
+    Parameters
+    ----------
+    expression : trace, mapping from names to traces, or Pencil, optional
+        One trace is called ``value``. A quadratic form $v^\top A w$ counts as a trace.
+    **named
+        Further traces, each under its name. Traces derived together share one pencil.
+
+    Returns
+    -------
+    Equations
+        ``latex()``, ``evaluate(...)``, ``validate(...)``.
+
+    Raises
+    ------
+    InvalidSetting
+        When an inverse does not exist without the Gaussians, from where the solution is followed.
+
+    Examples
+    --------
+    Bias and variance of ridge regression with $n$ rows of covariance $\Sigma$:
+
+    >>> import freeridge as fr
+    >>> n, d = fr.dims("n d")
+    >>> X = fr.gaussian("X", n, d, variance=1 / n, column_covariance=fr.deterministic("Sigma", d))
+    >>> Sigma, w, lam = fr.deterministic("Sigma", d), fr.vector("w", d), fr.scalar("lambda")
+    >>> Q = (X.T @ X + lam).inv()
+    >>> eq = fr.derive(
+    ...     bias=lam**2 * fr.quadratic_form(w, Q @ Sigma @ Q), variance=fr.trace(Q @ Sigma @ Q @ X.T @ X) / n
+    ... )
+    >>> risk = eq.evaluate(n=200, lam=0.1, Sigma=fr.PowerLaw(100, exponent=1), w=[0.1] * 100)
+    >>> risk.ok, round(float(risk.bias), 6), round(float(risk.variance), 6)
+    (True, 0.020253, 0.071404)
+
+    References
+    ----------
+    J. W. Helton, T. Mai and R. Speicher, Applications of realizations (aka linearizations) to free
+    probability, J. Funct. Anal. 274 (2018).
+    """
+    if isinstance(expression, Pencil) and not named:
+        return Equations(expression)
+    traces = as_traces(expression, named)
+    return Equations(linearize(traces), traces)
+
+
+def _evaluate(system: System, numbers: Numbers) -> Evaluation:
+    solved = solve(system)
+    values = [*numbers.scalars.values()]
+    valid = jnp.all(jnp.stack([jnp.isfinite(v) for v in values])) if values else jnp.ones((), bool)
+    for dimension in system.algebras:
+        valid &= jnp.real(system.numbers[dimension]) > 0
+    code = jnp.where(valid, solved.code, Code.INVALID).astype(jnp.int32)
+    found = system.readout(solved.unknowns)
+    hidden = {name: jnp.where(code == Code.OK, value, jnp.nan) for name, value in found.items()}
+    return Evaluation(hidden, solved.residual, code, solved.unknowns)
+
+
+def _leaves(merged: MergedEquation) -> Iterator[Matrix]:
+    """Every matrix symbol in the words of a pencil."""
+
+    def of_word(word: Word) -> Iterator[Matrix]:
+        for letter in word:
+            if isinstance(letter.base, Matrix):
+                yield letter.base
+            else:
+                for inner, _ in letter.base:
+                    yield from of_word(inner)
+
+    pencil = merged.equation.pencil
+    for polynomial in pencil.entries.values():
+        for word in polynomial:
+            yield from of_word(word)
+    for readouts in pencil.readouts.values():
+        for readout in readouts:
+            yield from of_word(readout.word)
