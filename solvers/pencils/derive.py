@@ -25,10 +25,10 @@ ADVICE = {
     Code.OK: "certified",
     Code.INVALID: "a dimension is not positive, or a number is NaN or infinite.",
     Code.NOT_CERTIFIED: (
-        "no solution with residual <= 1e-11 was found on the branch that starts without randomness, so none is "
-        "given. Where the expression is about to become singular (a ridge near 0 at an interpolation "
-        "threshold, a spectral parameter on the spectrum) move away from it: a larger ridge, or an imaginary "
-        "part."
+        "no solution with residual <= 1e-9 was found on the branch that starts without randomness, so none "
+        "is given. Where the expression is about to become singular (a ridge near 0 at an interpolation "
+        "threshold, a spectral parameter on the spectrum) move away from it: a larger ridge, or an "
+        "imaginary part."
     ),
 }
 
@@ -72,11 +72,11 @@ class Equations:
         Parameters
         ----------
         **values
-            A number for each scalar (``lam`` for the symbol lambda) and each dimension; a covariance, array of
-            eigenvalues, symmetric matrix or number (times the identity) for each deterministic matrix; an array
-            for each vector. A dimension that a matrix or vector fixes may be left out. Deterministic matrices
-            of one dimension share coordinates; when they do not commute the equation is solved on dense
-            matrices. A complex scalar makes everything complex.
+            A number for each scalar (``lam`` for the symbol lambda) and each dimension; a covariance, array
+            of eigenvalues, symmetric matrix or number (times the identity) for each deterministic matrix; an
+            array for each vector. A dimension that a matrix or vector fixes may be left out. Deterministic
+            matrices of one dimension share coordinates; when they do not commute the equation is solved on
+            dense matrices. A complex scalar makes everything complex.
 
         Returns
         -------

@@ -108,7 +108,7 @@ def dyson_equation(pencil: Pencil) -> DysonEquation:
         (a, b)
         for a in entries
         for b in entries
-        if a.gaussian.T == b.gaussian and pencil.dimensions[a.column] != ONE
+        if b.gaussian == a.gaussian.T and pencil.dimensions[a.column] != ONE
     ]
     reach = _reach(pencil, deterministic, pairs)
     unknowns: dict[Unknown, int] = {}
@@ -149,19 +149,21 @@ def _needed(pencil: Pencil, reach: list[set[int]], pairs: list[tuple[_Entry, _En
     """Blocks of G that bear on what is read off."""
     thin = [i for i, dimension in enumerate(pencil.dimensions) if dimension == ONE]
     beside = [k for i, k in pencil.entries if i in thin]
-    below = [l for l, j in pencil.entries if j in thin]
-    pending = {(k, l) for k in beside for l in below if l in reach[k]}
-    pending |= {(k, l) for k, l in ((a.column, b.row) for a, b in pairs if a.row in thin) if l in reach[k]}
+    below = [row for row, j in pencil.entries if j in thin]
+    pending = {(k, row) for k in beside for row in below if row in reach[k]}
+    pending |= {(a.column, b.row) for a, b in pairs if a.row in thin and b.row in reach[a.column]}
     for readouts in pencil.readouts.values():
         pending |= {(r.column, r.row) for r in readouts if r.column is not None and r.row is not None}
     found: set[Pair] = set()
     while pending:
-        k, l = pending.pop()
-        found.add((k, l))
-        for a, b in pairs:
-            inner = (a.column, b.row)
-            if a.row in reach[k] and l in reach[b.column] and b.row in reach[a.column] and inner not in found:
-                pending.add(inner)
+        start, end = pending.pop()
+        found.add((start, end))
+        between = {
+            (a.column, b.row)
+            for a, b in pairs
+            if a.row in reach[start] and end in reach[b.column] and b.row in reach[a.column]
+        }
+        pending |= between - found
     return found
 
 
@@ -188,7 +190,7 @@ def _aligned(pencil: Pencil) -> Pencil:
     usable = [
         [
             j
-            for j in sorted(range(size), key=lambda j, i=i: (j != i, j))
+            for j in (i, *(other for other in range(size) if other != i))
             if pencil.dimensions[i] == pencil.dimensions[j]
             and any(not is_random(w) for w in pencil.entries.get((i, j), {}))
         ]
@@ -212,8 +214,8 @@ def _aligned(pencil: Pencil) -> Pencil:
             raise InvalidSetting(
                 "expression",
                 " + ".join(held) or "0",
-                "an inverse that exists without the Gaussians, which the solution starts from; add a ridge, as "
-                "in (X.T @ X + lam).inv()",
+                "an inverse that exists without the Gaussians, where the solution starts from; add a ridge, "
+                "as in (X.T @ X + lam).inv()",
             )
     new = {old: column for column, old in row_of.items()}
     entries = {(new[i], j): found for (i, j), found in pencil.entries.items()}

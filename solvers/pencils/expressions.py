@@ -8,7 +8,7 @@ scalar added to a square matrix stands for that multiple of the identity.
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import sympy
@@ -16,7 +16,8 @@ import sympy
 from freeridge.solvers.errors import InvalidSetting
 
 ONE = sympy.Integer(1)
-Dimension = sympy.Expr
+# A SymPy symbol, or the number one for vectors. SymPy has no types.
+Dimension: TypeAlias = Any
 Shape = tuple[Dimension, Dimension]
 
 
@@ -44,8 +45,8 @@ def as_scalar(value: Any, name: str = "scalar") -> sympy.Expr:
 class Matrix:
     """Base of all matrix expressions; made by the functions of :mod:`freeridge.solvers.pencils.symbols`.
 
-    Supports ``+``, ``-``, ``@``, products with and division by scalars, ``**`` with a whole number, ``.T`` and
-    ``.inv()``.
+    Supports ``+``, ``-``, ``@``, products with and division by scalars, ``**`` with a whole number,
+    ``.T`` and ``.inv()``.
     """
 
     shape: Shape
@@ -143,7 +144,7 @@ class Matrix:
             return (
                 Product(factors, self.shape) if len(factors) > 1 else (factors or (Identity(self.shape),))[0]
             )
-        if not exponent.is_Rational or self.is_random or self.T != self:
+        if not exponent.is_Rational or self.is_random or self != self.T:
             raise InvalidSetting(
                 "exponent", exponent, "a whole number; roots exist of symmetric deterministic matrices only"
             )
@@ -163,8 +164,8 @@ class Matrix:
         raise InvalidSetting(
             f"numpy.{ufunc.__name__}",
             self,
-            "sums, products, transposes and inverses: a non-linear function of the entries has no linear pencil. "
-            "For random features use the Gaussian equivalent, fr.gaussian parts with the moments of the function",
+            "sums, products, transposes and inverses: a non-linear function of the entries has no linear "
+            "pencil. For random features write its Gaussian equivalent, a linear part plus independent noise",
         )
 
     def __str__(self) -> str:
@@ -173,22 +174,7 @@ class Matrix:
     __repr__ = __str__
 
 
-def node(cls: type) -> type:
-    """A frozen dataclass that compares by value and computes its hash once."""
-    cls = dataclass(frozen=True, repr=False)(cls)
-    by_value = cls.__hash__
-
-    def __hash__(self: Any) -> int:
-        found = self.__dict__.get("_hash")
-        if found is None:
-            found = self.__dict__["_hash"] = by_value(self)
-        return found
-
-    cls.__hash__ = __hash__  # type: ignore[method-assign,assignment]
-    return cls
-
-
-@node
+@dataclass(frozen=True, repr=False)
 class Gaussian(Matrix):
     """Independent centred Gaussian entries of one variance."""
 
@@ -202,7 +188,7 @@ class Gaussian(Matrix):
         return Gaussian(self.name, self.shape[::-1], self.variance, not self.transposed)
 
 
-@node
+@dataclass(frozen=True, repr=False)
 class Deterministic(Matrix):
     """A symmetric matrix given as numbers later."""
 
@@ -214,7 +200,7 @@ class Deterministic(Matrix):
         return self
 
 
-@node
+@dataclass(frozen=True, repr=False)
 class Vector(Matrix):
     """A deterministic column vector, or row when transposed."""
 
@@ -227,8 +213,10 @@ class Vector(Matrix):
         return Vector(self.name, self.shape[::-1], not self.transposed)
 
 
-@node
+@dataclass(frozen=True, repr=False)
 class Identity(Matrix):
+    """The identity of a dimension."""
+
     shape: Shape
 
     @property
@@ -236,8 +224,10 @@ class Identity(Matrix):
         return self
 
 
-@node
+@dataclass(frozen=True, repr=False)
 class Scaled(Matrix):
+    """A scalar times a matrix."""
+
     factor: sympy.Expr
     inner: Matrix
 
@@ -250,8 +240,10 @@ class Scaled(Matrix):
         return Scaled(self.factor, self.inner.T)
 
 
-@node
+@dataclass(frozen=True, repr=False)
 class Sum(Matrix):
+    """A sum of matrices of one shape."""
+
     terms: tuple[Matrix, ...]
 
     @property
@@ -263,8 +255,10 @@ class Sum(Matrix):
         return Sum(tuple(term.T for term in self.terms))
 
 
-@node
+@dataclass(frozen=True, repr=False)
 class Product(Matrix):
+    """A product of matrices, in order."""
+
     factors: tuple[Matrix, ...]
     shape: Shape
 
@@ -273,8 +267,10 @@ class Product(Matrix):
         return Product(tuple(factor.T for factor in self.factors[::-1]), self.shape[::-1])
 
 
-@node
+@dataclass(frozen=True, repr=False)
 class Inverse(Matrix):
+    """The inverse of a square matrix."""
+
     inner: Matrix
 
     @property
@@ -286,7 +282,7 @@ class Inverse(Matrix):
         return Inverse(self.inner.T)
 
 
-@node
+@dataclass(frozen=True, repr=False)
 class Root(Matrix):
     """A rational power of a symmetric deterministic matrix."""
 
@@ -340,7 +336,8 @@ def _add(left: Matrix, right: Any) -> Matrix:
             raise InvalidSetting(
                 "+",
                 right,
-                f"a matrix; a scalar stands for a multiple of the identity, and {describe(left)} is not square",
+                "a matrix; a scalar stands for a multiple of the identity, and "
+                f"{describe(left)} is not square",
             )
         right = Identity(left.shape) * value
     if left.shape != right.shape:

@@ -7,7 +7,8 @@ intermediate vector met twice is the same block.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import sympy
 
@@ -40,7 +41,7 @@ from freeridge.solvers.pencils.words import (
 )
 
 # Blocks are numbered; the vector that the pencil acts on, one for each dimension, goes by the dimension.
-_Port = int | Dimension
+_Port = Any
 _Form = dict[tuple[_Port, Word], sympy.Expr]
 
 
@@ -222,7 +223,7 @@ class _Flow:
 
 def _is_plain(matrix: Inverse) -> bool:
     """Whether a deterministic inverse is a letter: symmetric, and nothing of rank one in it."""
-    return matrix.inner.T == matrix.inner and not any(isinstance(leaf, Vector) for leaf in matrix.leaves())
+    return matrix.inner == matrix.inner.T and not any(isinstance(leaf, Vector) for leaf in matrix.leaves())
 
 
 def _common_prefix(words: list[Word]) -> Word:
@@ -236,9 +237,9 @@ def _common_prefix(words: list[Word]) -> Word:
     return words[0][:shared] if words else EMPTY
 
 
-def _collected(items: object) -> _Form:
+def _collected(items: Iterable[tuple[tuple[_Port, Word], sympy.Expr]]) -> _Form:
     found: _Form = {}
-    for place, coefficient in items:  # type: ignore[attr-defined]
+    for place, coefficient in items:
         found[place] = found.get(place, sympy.Integer(0)) + coefficient
     return {place: c for place, c in found.items() if not is_zero(c)}
 

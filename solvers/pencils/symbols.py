@@ -150,7 +150,7 @@ def sqrt(matrix: Matrix) -> Matrix:
     """
     if not isinstance(matrix, Matrix):
         raise InvalidSetting("sqrt", matrix, "a deterministic matrix")
-    if matrix.is_random or matrix.T != matrix:
+    if matrix.is_random or matrix != matrix.T:
         raise InvalidSetting("sqrt", matrix, f"a symmetric deterministic matrix, not {describe(matrix)}")
     return matrix if isinstance(matrix, Identity) else Root(matrix, sympy.Rational(1, 2))
 

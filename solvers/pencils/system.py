@@ -62,6 +62,7 @@ class System:
     def inverses(self, unknowns: Unknowns, variance: Any) -> dict[Dimension, Inverse]:
         """$G$, its blocks computed when they are asked for."""
         entries: dict[Dimension, dict[Pair, Entry]] = {d: {} for d in self.algebras}
+        variance = jnp.asarray(variance).astype(unknowns.dtype)
         for (i, j), entry in self._still.items():
             entries[self.dimensions[i]][i, j] = entry
         for (i, j), terms in self.merged.equation.feedback.items():

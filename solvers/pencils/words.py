@@ -41,10 +41,6 @@ class Letter(NamedTuple):
     def is_vector(self) -> bool:
         return isinstance(self.base, Vector)
 
-    @property
-    def T(self) -> "Letter":
-        return Letter(self.base.T, self.power) if isinstance(self.base, Matrix) else self
-
 
 Word = tuple[Letter, ...]
 Polynomial = dict[Word, sympy.Expr]
@@ -65,15 +61,13 @@ def join(left: Word, right: Word) -> Word:
     return left + right
 
 
-def transpose(word: Word) -> Word:
-    return tuple(letter.T for letter in reversed(word))
-
-
 def is_random(word: Word) -> bool:
+    """Whether a Gaussian is in it."""
     return any(letter.is_random for letter in word)
 
 
 def has_vector(word: Word) -> bool:
+    """Whether a vector is in it."""
     return any(letter.is_vector for letter in word)
 
 
@@ -94,6 +88,7 @@ def collect(items: Iterable[tuple[Word, sympy.Expr]]) -> Polynomial:
 
 
 def is_zero(coefficient: sympy.Expr) -> bool:
+    """Whether terms cancel."""
     return coefficient == 0 or (isinstance(coefficient, sympy.Add) and sympy.expand(coefficient) == 0)
 
 
@@ -133,7 +128,7 @@ def _power(matrix: Matrix, exponent: sympy.Rational) -> Polynomial:
     base = polynomial(matrix)
     if not base:
         raise InvalidSetting("inv", matrix, "an expression that is not zero")
-    if any(map(has_vector, base)) or matrix.T != matrix:
+    if any(map(has_vector, base)) or matrix != matrix.T:
         raise InvalidSetting(
             "power",
             matrix,
@@ -152,6 +147,7 @@ def show(word: Word) -> str:
 
 
 def show_polynomial(items: Iterable[tuple[Word, sympy.Expr]]) -> str:
+    """The polynomial as text."""
     parts = []
     for word, coefficient in items:
         factor = f"({coefficient})" if isinstance(coefficient, sympy.Add) else str(coefficient)
