@@ -39,7 +39,7 @@ class AtomAlgebra(eqx.Module):
 
     def trace(self, entry: Entry) -> Array:
         """Normalised."""
-        return entry if jnp.ndim(entry) == 0 else jnp.sum(self.weights * entry)
+        return entry if jnp.ndim(entry) == 0 else jnp.sum(self.weights.astype(entry.dtype) * entry)
 
     def size(self, entry: Entry) -> Array:
         """The scale of a normalised trace, which rounding is relative to."""

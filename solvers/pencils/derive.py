@@ -14,6 +14,7 @@ from freeridge.solvers.pencils.expressions import Matrix
 from freeridge.solvers.pencils.linearize import linearize
 from freeridge.solvers.pencils.merging import MergedEquation, coefficients_of, merge
 from freeridge.solvers.pencils.pencil import Pencil
+from freeridge.solvers.pencils.schur import reduced
 from freeridge.solvers.pencils.solve import solve
 from freeridge.solvers.pencils.system import System
 from freeridge.solvers.pencils.traces import Traces, as_traces
@@ -60,7 +61,7 @@ class Equations:
 
     def __init__(self, pencil: Pencil, traces: Mapping[str, Traces] | None = None) -> None:
         self.traces = None if traces is None else dict(traces)
-        self.merged: MergedEquation = merge(dyson_equation(pencil))
+        self.merged: MergedEquation = merge(dyson_equation(reduced(pencil)))
         self.pencil: Pencil = self.merged.equation.pencil
         self._coefficients = sorted(coefficients_of(self.merged.equation), key=str)
         leaves = list(_leaves(self.merged))
@@ -91,13 +92,15 @@ class Equations:
 
         Examples
         --------
+        The Marchenko-Pastur law at n = 2d, whose transform at -1/2 is 2 (sqrt(2) - 1):
+
         >>> import freeridge as fr
         >>> n, d = fr.dims("n d")
         >>> X, lam = fr.gaussian("X", n, d, variance=1 / n), fr.scalar("lambda")
         >>> eq = fr.derive(fr.normalized_trace((X.T @ X + lam).inv()))
         >>> point = eq.evaluate(n=200, d=100, lam=0.5)
         >>> point.ok, round(float(point.value), 12)
-        (True, 1.236067977500)
+        (True, 0.828427124746)
         """
         return self._evaluate(read_numbers(self.symbols, values))
 
@@ -159,9 +162,13 @@ def derive(
     >>> eq = fr.derive(
     ...     bias=lam**2 * fr.quadratic_form(w, Q @ Sigma @ Q), variance=fr.trace(Q @ Sigma @ Q @ X.T @ X) / n
     ... )
-    >>> risk = eq.evaluate(n=200, lam=0.1, Sigma=fr.PowerLaw(100, exponent=1), w=[0.1] * 100)
-    >>> risk.ok, round(float(risk.bias), 6), round(float(risk.variance), 6)
-    (True, 0.020253, 0.071404)
+    >>> spectrum, labeler = fr.PowerLaw(100, exponent=1), [0.1] * 100
+    >>> risk = eq.evaluate(n=200, lam=0.1, Sigma=spectrum, w=labeler)
+    >>> risk.ok, round(float(risk.bias), 10), round(float(risk.variance), 10)
+    (True, 0.0165217922, 0.0400465627)
+    >>> known = fr.RidgeMixture([fr.Population(spectrum, labeler, 1.0, 1.0)], n=200, ridge=0.1).predict()
+    >>> round(float(known.bias), 10), round(float(known.variance), 10)
+    (0.0165217922, 0.0400465627)
 
     References
     ----------

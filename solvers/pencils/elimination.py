@@ -6,11 +6,12 @@ inverted together by elimination; the rest follows by substitution, block triang
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from freeridge.solvers.pencils.dyson import Pair, reachable
 
 
+@runtime_checkable
 class Algebra(Protocol):
     """Sums, products, inverses and traces of the entries of a sector."""
 

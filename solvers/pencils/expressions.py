@@ -140,7 +140,7 @@ class Matrix:
             raise InvalidSetting("**", self, f"a square matrix, not {describe(self)}")
         if exponent.is_Integer:
             base = self.inv() if exponent < 0 else self
-            factors = (base,) * abs(int(exponent))
+            factors = (base.factors if isinstance(base, Product) else (base,)) * abs(int(exponent))
             return (
                 Product(factors, self.shape) if len(factors) > 1 else (factors or (Identity(self.shape),))[0]
             )

@@ -14,6 +14,7 @@ import numpy as np
 import sympy
 
 from freeridge.solvers.pencils.dyson import DysonEquation, reachable
+from freeridge.solvers.pencils.expressions import ONE
 from freeridge.solvers.pencils.words import FrozenPolynomial, Letter, Polynomial, Word
 
 _SIZE = 3  # of the random matrices: large enough not to commute
@@ -50,7 +51,7 @@ class MergedEquation:
 
 def merge(equation: DysonEquation) -> MergedEquation:
     """The equation with its unknowns merged and sorted."""
-    samples = [_Sample(equation, seed) for seed in (0, 1)]
+    samples = [Sample(equation, seed) for seed in (0, 1)]
     place, representatives = _classes(equation, samples)
     depends, nonlinear = _structure(samples[0], place, representatives)
     reach = reachable(depends)
@@ -75,7 +76,7 @@ def merge(equation: DysonEquation) -> MergedEquation:
     )
 
 
-class _Sample:
+class Sample:
     """The equation with random numbers in all its symbols."""
 
     def __init__(self, equation: DysonEquation, seed: int) -> None:
@@ -101,6 +102,7 @@ class _Sample:
                 self.numbers[t.coefficient] * self.word(t.word),
             )
             for (i, j), terms in equation.feedback.items()
+            if equation.pencil.dimensions[i] != ONE
             for t in terms
         ]
         self.tests = [self.word(u.word) for u in equation.unknowns]
@@ -145,9 +147,11 @@ class _Sample:
         )
 
 
-def _classes(equation: DysonEquation, samples: list[_Sample]) -> tuple[list[tuple[int, int]], list[int]]:
+def _classes(equation: DysonEquation, samples: list[Sample]) -> tuple[list[tuple[int, int]], list[int]]:
     """For each unknown its class and sign; and for each class its first member."""
     count = len(equation.unknowns)
+    if not count:
+        return [], []
     traces = []
     for sample in samples:
         values = sample(np.zeros(count), 0.0)
@@ -172,20 +176,36 @@ def _classes(equation: DysonEquation, samples: list[_Sample]) -> tuple[list[tupl
         else:
             place.append((len(representatives), 1))
             representatives.append(u)
-    _verify(equation, samples, place, representatives)
-    return place, representatives
+    while True:
+        finer = _split(samples, place, representatives)
+        if finer == (place, representatives):
+            return finer
+        place, representatives = finer
 
 
-def _verify(
-    equation: DysonEquation, samples: list[_Sample], place: list[tuple[int, int]], representatives: list[int]
-) -> None:
-    """From any values of the merged unknowns, the equation keeps them merged."""
-    for sample in samples:
-        values = _expand(sample.random.uniform(0.5, 1.5, len(representatives)), place)
-        image = sample(values, 0.3)
-        merged = _expand(image[representatives], place)
-        if not np.allclose(image, merged, rtol=1e-7, atol=1e-9 * np.max(np.abs(image))):
-            raise AssertionError(f"unknowns of {equation.pencil} that look equal are not")
+def _split(
+    samples: list[Sample], place: list[tuple[int, int]], representatives: list[int]
+) -> tuple[list[tuple[int, int]], list[int]]:
+    """Classes whose members part under the equation, from some values of the merged unknowns, taken apart."""
+    starts = [_expand(s.random.uniform(0.5, 1.5, len(representatives)), place) for s in samples]
+    images = np.array([sample(start, 0.3) for sample, start in zip(samples, starts, strict=True)])
+    zero = 1e-9 * np.max(np.abs(images), axis=1)
+    finer: list[tuple[int, int]] = []
+    leaders: list[int] = []
+    for u, (at, sign) in enumerate(place):
+        if not sign and np.all(np.abs(images[:, u]) <= zero):
+            finer.append((0, 0))
+            continue
+        for new, leader in enumerate(leaders):
+            same = sign * place[leader][1]
+            gap = np.abs(images[:, u] - same * images[:, leader])
+            if sign and place[leader][0] == at and np.all(gap <= zero + 1e-7 * np.abs(images[:, u])):
+                finer.append((new, same))
+                break
+        else:
+            finer.append((len(leaders), 1))
+            leaders.append(u)
+    return finer, leaders
 
 
 def _expand(merged: np.ndarray, place: list[tuple[int, int]]) -> np.ndarray:
@@ -193,7 +213,7 @@ def _expand(merged: np.ndarray, place: list[tuple[int, int]]) -> np.ndarray:
 
 
 def _structure(
-    sample: _Sample, place: list[tuple[int, int]], representatives: list[int]
+    sample: Sample, place: list[tuple[int, int]], representatives: list[int]
 ) -> tuple[list[set[int]], list[bool]]:
     """Which merged unknowns each one depends on, and whether its equation is not linear in those that in
     turn depend on it.

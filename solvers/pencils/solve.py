@@ -16,7 +16,6 @@ from freeridge.solvers.results import Code
 # at ridge 1e-8 beside an interpolation threshold rounding costs half of the digits, and none are given.
 CERTIFIED = 1e-9
 
-
 Walk = Callable[[Map, Point], tuple[Point, Float[Array, ""]]]
 
 
@@ -43,7 +42,7 @@ def solve(system: System, walk: Walk = follow) -> Solved:
     variance, corrections = jnp.ones(()), []
     if merged.core:
         image = _stage(system, unknowns, tuple(range(merged.core)))
-        solution, variance = _implicit(image, unknowns[: merged.core])
+        solution, variance = _implicit(image, unknowns[: merged.core], walk)
         unknowns = unknowns.at[: merged.core].set(solution)
         corrections.append(newton_step(lambda q: image(q, jnp.ones(())), solution))
     for stage in merged.stages:
@@ -64,15 +63,15 @@ def _stage(system: System, unknowns: Point, stage: tuple[int, ...]) -> Map:
     return lambda q, variance: system.image(unknowns.at[places].set(q), variance, stage)
 
 
-def _implicit(equation: Map, start: Point) -> tuple[Point, Float[Array, ""]]:
+def _implicit(equation: Map, start: Point, walk: Walk) -> tuple[Point, Float[Array, ""]]:
     """The fixed point with the derivative of an implicit function."""
     one = jnp.ones(())
 
     def gap(q: Array) -> Array:
         return equation(q, one) - q
 
-    def walk(_: object, q: Point) -> tuple[Point, Float[Array, ""]]:
-        return follow(equation, q)
+    def arrive(_: object, q: Point) -> tuple[Point, Float[Array, ""]]:
+        return walk(equation, q)
 
     def tangent(linear: Callable[[Point], Point], source: Point) -> Point:
         return solve_pivoting(jax.vmap(linear, out_axes=1)(jnp.eye(len(source), dtype=source.dtype)), source)

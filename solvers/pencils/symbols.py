@@ -84,7 +84,7 @@ def gaussian(
     >>> n, d = fr.dims("n d")
     >>> Sigma = fr.deterministic("Sigma", d)
     >>> fr.gaussian("X", n, d, variance=1 / n, column_covariance=Sigma)
-    X @ (Sigma**(1/2))
+    X @ Sigma**(1/2)
     >>> fr.gaussian("Z", n, d) @ fr.gaussian("S", n, d)
     Traceback (most recent call last):
         ...

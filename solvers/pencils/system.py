@@ -49,12 +49,12 @@ class System:
             for place, found in merged.equation.deterministic.items()
         }
 
-    def image(self, unknowns: Unknowns, variance: Any, wanted: tuple[int, ...]) -> Unknowns:
+    def image(self, unknowns: Unknowns, variance: Any, wanted: tuple[int, ...]) -> Inexact[Array, " wanted"]:
         """The right-hand side for some of the unknowns."""
         inverses = self.inverses(unknowns, variance)
         return jnp.stack([self._trace(inverses, u)[0] for u in wanted])
 
-    def scales(self, unknowns: Unknowns, wanted: tuple[int, ...]) -> Unknowns:
+    def scales(self, unknowns: Unknowns, wanted: tuple[int, ...]) -> Inexact[Array, " wanted"]:
         """What rounding in each unknown is relative to."""
         inverses = self.inverses(unknowns, 1.0)
         return jnp.stack([self._trace(inverses, u)[1] for u in wanted])

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,7 +68,7 @@ def read_numbers(symbols: Symbols, given: Mapping[str, Any]) -> Numbers:
     for name in given:
         if name not in names:
             raise InvalidSetting(name, given[name], f"one of the symbols {', '.join(sorted(set(names)))}")
-    scalars = {s.name: _scalar(s.name, _given(given, s.name)) for s in symbols.scalars}
+    scalars = {s.name: _scalar(argument(s.name), _given(given, s.name)) for s in symbols.scalars}
     sizes: dict[str, tuple[str, int]] = {}
     algebras = {}
     for dimension in symbols.dimensions:
@@ -91,7 +92,8 @@ def read_numbers(symbols: Symbols, given: Mapping[str, Any]) -> Numbers:
         scalars[dimension.name] = _dimension(dimension, given, sizes.get(dimension.name))
         algebras[dimension.name] = _algebra(matrices, vectors, sizes.get(dimension.name, ("", 1))[1])
     if any(jnp.iscomplexobj(value) for value in scalars.values()):
-        scalars, algebras = jax.tree.map(lambda x: x.astype(jnp.complex128), (scalars, algebras))
+        scalars = {name: value.astype(jnp.complex128) for name, value in scalars.items()}
+        algebras = {name: _as_complex(algebra) for name, algebra in algebras.items()}
     return Numbers(scalars, algebras)
 
 
@@ -188,6 +190,13 @@ def _algebra(matrices: dict[str, Any], vectors: dict[str, Array], size: int) -> 
         return MatrixAlgebra(full, vectors, size)
     eigenvalues = {name: jnp.diag(basis.T @ matrix @ basis) for name, matrix in full.items()}
     return AtomAlgebra(eigenvalues, {n: basis.T @ v for n, v in vectors.items()}, jnp.full(size, 1.0 / size))
+
+
+def _as_complex(algebra: SectorAlgebra) -> SectorAlgebra:
+    """Entries complex, weights real: strict promotion of types mixes no kinds."""
+    entries = (algebra.matrices, algebra.vectors)
+    converted = jax.tree.map(lambda x: x.astype(jnp.complex128), entries)
+    return eqx.tree_at(lambda a: (a.matrices, a.vectors), algebra, converted)
 
 
 def _full(value: Any, size: int) -> Array:

@@ -125,15 +125,17 @@ def polynomial(matrix: Matrix) -> Polynomial:
 
 
 def _power(matrix: Matrix, exponent: sympy.Rational) -> Polynomial:
-    base = polynomial(matrix)
+    if matrix != matrix.T:
+        raise InvalidSetting("power", matrix, "a symmetric matrix: give it as one symbol of fr.deterministic")
+    return raised(polynomial(matrix), exponent, matrix)
+
+
+def raised(base: Polynomial, exponent: sympy.Rational, shown: object) -> Polynomial:
+    """A power, not expanded, of a symmetric polynomial; ``shown`` stands for it in messages."""
     if not base:
-        raise InvalidSetting("inv", matrix, "an expression that is not zero")
-    if any(map(has_vector, base)) or matrix != matrix.T:
-        raise InvalidSetting(
-            "power",
-            matrix,
-            "a symmetric matrix without rank-one terms: give it as one symbol of fr.deterministic",
-        )
+        raise InvalidSetting("power", shown, "an expression that is not zero")
+    if any(is_random(word) or has_vector(word) for word in base):
+        raise InvalidSetting("power", shown, "a deterministic matrix without rank-one terms")
     if len(base) == 1:
         ((word, coefficient),) = base.items()
         if len(word) <= 1:

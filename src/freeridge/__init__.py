@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from freeridge.solvers.agreement import validate as validate
     from freeridge.solvers.errors import InvalidSetting as InvalidSetting
     from freeridge.solvers.pencils.derive import derive as derive
+    from freeridge.solvers.pencils.from_sympy import pencil as pencil
     from freeridge.solvers.pencils.symbols import deterministic as deterministic
     from freeridge.solvers.pencils.symbols import dims as dims
     from freeridge.solvers.pencils.symbols import gaussian as gaussian
@@ -96,6 +97,7 @@ _HOME = {
     "identity": "freeridge.solvers.pencils.symbols",
     "measure_group_risks": "freeridge.theory.real_training",
     "normalized_trace": "freeridge.solvers.pencils.traces",
+    "pencil": "freeridge.solvers.pencils.from_sympy",
     "quadratic_form": "freeridge.solvers.pencils.traces",
     "scalar": "freeridge.solvers.pencils.symbols",
     "sqrt": "freeridge.solvers.pencils.symbols",
