@@ -65,17 +65,27 @@ def follow(f: Map, start: Point) -> tuple[Point, Float[Array, ""]]:
     return polish(f, walk.point), walk.variance
 
 
-def polish(f: Map, point: Point, steps: int = 3) -> Point:
+def polish(f: Map, point: Point) -> Point:
     """Newton's method at s = 1 from a point near the solution."""
-    for _ in range(steps):
-        point = point + newton_step(lambda q: f(q, jnp.ones(())), point)
-    return point
+    full = at_full_variance(f)
+    # A loop, though of three steps: JAX compiles the body once.
+    return jax.lax.fori_loop(0, 3, lambda _, q: q + newton_step(full, q), point)
+
+
+def at_full_variance(f: Map) -> Callable[[Point], Point]:
+    """The map at s = 1."""
+    return lambda q: f(q, jnp.ones(()))
 
 
 def newton_step(f: Callable[[Point], Point], point: Point) -> Point:
     """Towards the solution of $q = f(q)$."""
+    return solve_pivoting(newton_matrix(f, point), f(point) - point)
+
+
+def newton_matrix(f: Callable[[Point], Point], point: Point) -> Inexact[Array, "unknowns unknowns"]:
+    """$1 - f'$, the matrix of Newton's step."""
     slope = jax.jacfwd(f, holomorphic=jnp.iscomplexobj(point))(point)
-    return solve_pivoting(jnp.eye(len(point), dtype=point.dtype) - slope, f(point) - point)
+    return jnp.eye(len(point), dtype=point.dtype) - slope
 
 
 def _newton(f: Map, walk: _Walk, variance: Float[Array, ""]) -> tuple[Point, Bool[Array, ""]]:
@@ -86,15 +96,17 @@ def _newton(f: Map, walk: _Walk, variance: Float[Array, ""]) -> tuple[Point, Boo
 
     trial = _predict(f, walk, variance)
     first = newton_step(at, trial)
-    trial, last = trial + first, first
-    for _ in range(_NEWTON_STEPS - 1):
-        last = newton_step(at, trial)
-        trial = trial + last
+
+    def again(_: Array, state: tuple[Point, Point]) -> tuple[Point, Point]:
+        step = newton_step(at, state[0])
+        return state[0] + step, step
+
+    trial, last = jax.lax.fori_loop(1, _NEWTON_STEPS, again, (trial + first, first))
     # An unknown that is 0 without randomness has no size yet.
     new = walk.largest == 0.0
     before, after = jnp.where(new, jnp.abs(trial), jnp.abs(walk.point)), jnp.abs(trial)
     floor = _FLOOR * walk.largest
-    close = _largest(first, jnp.minimum(before, after) + floor) <= _LARGEST_CORRECTION
+    close = _largest(jnp.where(new, 0.0, first), jnp.minimum(before, after) + floor) <= _LARGEST_CORRECTION
     settled = _largest(last, jnp.minimum(before, after) + floor) <= _SETTLED
     change = _largest(jnp.where(new, 0.0, trial - walk.point), jnp.maximum(before, after) + floor)
     return trial, close & settled & (change <= _LARGEST_CHANGE)
@@ -105,9 +117,8 @@ def _predict(f: Map, walk: _Walk, variance: Float[Array, ""]) -> Point:
     the tangent itself from variance 0, or where an unknown is about to change its sign.
     """
     point = walk.point
-    slope = jax.jacfwd(lambda q: f(q, walk.variance), holomorphic=jnp.iscomplexobj(point))(point)
     _, drift = jax.jvp(lambda s: f(point, s), (walk.variance,), (variance - walk.variance,))
-    move = solve_pivoting(jnp.eye(len(point), dtype=point.dtype) - slope, drift)
+    move = solve_pivoting(newton_matrix(lambda q: f(q, walk.variance), point), drift)
     growth = variance / walk.variance - 1.0
     exponent = move / point * (jnp.log1p(growth) / growth).astype(point.dtype)
     smooth = jnp.isfinite(exponent) & (jnp.abs(exponent) < 3.0)

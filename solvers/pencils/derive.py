@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import sympy
-from jaxtyping import Array, Inexact
+from jaxtyping import Array, Float, Inexact
 
 from freeridge.solvers.pencils.dyson import dyson_equation
 from freeridge.solvers.pencils.expressions import Matrix
 from freeridge.solvers.pencils.linearize import linearize
 from freeridge.solvers.pencils.merging import MergedEquation, coefficients_of, merge
 from freeridge.solvers.pencils.pencil import Pencil
+from freeridge.solvers.pencils.rounding import rounding_errors
 from freeridge.solvers.pencils.schur import reduced
 from freeridge.solvers.pencils.solve import solve
 from freeridge.solvers.pencils.system import System
@@ -22,14 +23,17 @@ from freeridge.solvers.pencils.values import Numbers, Symbols, read_numbers, sym
 from freeridge.solvers.pencils.words import Word
 from freeridge.solvers.results import Code, Prediction
 
+# A trace of which rounding has left fewer than six digits is not given.
+_FEWEST_DIGITS = 1e-6
+
 ADVICE = {
     Code.OK: "certified",
     Code.INVALID: "a dimension is not positive, or a number is NaN or infinite.",
     Code.NOT_CERTIFIED: (
-        "no solution with residual <= 1e-9 was found on the branch that starts without randomness, so none "
-        "is given. Where the expression is about to become singular (a ridge near 0 at an interpolation "
-        "threshold, a spectral parameter on the spectrum) move away from it: a larger ridge, or an "
-        "imaginary part."
+        "no solution with residual <= 1e-9 was found on the branch that starts without randomness, or "
+        "rounding has left fewer than six digits; no number is given. Where the expression is about to "
+        "become singular (a ridge near 0 at an interpolation threshold, a spectral parameter on the "
+        "spectrum) move away from it: a larger ridge, or an imaginary part."
     ),
 }
 
@@ -37,10 +41,13 @@ ADVICE = {
 class Evaluation(Prediction):
     """The numbers of equations at one point: each trace under its name, with residual and code.
 
-    ``unknowns`` holds the solution of the fixed-point equations, in their order.
+    ``unknowns`` holds the solution of the fixed-point equations, in their order; ``residual`` is the largest
+    relative change that one more Newton step would make in them; ``errors`` has for each trace the absolute
+    error that rounding leaves, to an order of magnitude.
     """
 
     unknowns: Inexact[Array, "... unknowns"]
+    errors: dict[str, Float[Array, "..."]]
     advice: ClassVar[Mapping[Code, str]] = ADVICE
 
 
@@ -183,14 +190,17 @@ def derive(
 
 def _evaluate(system: System, numbers: Numbers) -> Evaluation:
     solved = solve(system)
+    found = system.readout(solved.unknowns)
+    errors, sizes = rounding_errors(system, solved), system.sizes(solved.unknowns)
+    blurred = [errors[name] > _FEWEST_DIGITS * sizes[name] for name in found]
     values = [*numbers.scalars.values()]
     valid = jnp.all(jnp.stack([jnp.isfinite(v) for v in values])) if values else jnp.ones((), bool)
     for dimension in system.algebras:
         valid &= jnp.real(system.numbers[dimension]) > 0
-    code = jnp.where(valid, solved.code, Code.INVALID).astype(jnp.int32)
-    found = system.readout(solved.unknowns)
+    code = jnp.where(jnp.any(jnp.stack(blurred)), Code.NOT_CERTIFIED, solved.code)
+    code = jnp.where(valid, code, Code.INVALID).astype(jnp.int32)
     hidden = {name: jnp.where(code == Code.OK, value, jnp.nan) for name, value in found.items()}
-    return Evaluation(hidden, solved.residual, code, solved.unknowns)
+    return Evaluation(hidden, solved.residual, code, solved.unknowns, errors)
 
 
 def _leaves(merged: MergedEquation) -> Iterator[Matrix]:

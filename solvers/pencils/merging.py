@@ -3,9 +3,9 @@ r"""Unknowns that are equal merged, those that vanish dropped, the rest in the o
 Whether two traces are the same for every choice of numbers is settled by numbers: on random symmetric
 matrices that do not commute, with random scalars and dimensions, the first iterates of the equation from
 zero variance agree in both exactly when their expansions in the variance begin alike; and merged unknowns
-must then stay equal under the equation from random values of the merged ones. Both together mean that the
-branch which starts at zero variance keeps them equal: the merged equation has a solution along it, and the
-solution there is unique.
+must then stay equal under the equation from random values of the merged ones, or are taken apart until they
+do. Both together mean that the branch which starts at zero variance keeps them equal: the merged equation has
+a solution along it, and the solution there is unique.
 """
 
 from dataclasses import dataclass
@@ -47,6 +47,11 @@ class MergedEquation:
     core: int
     stages: tuple[tuple[int, ...], ...]
     orders: tuple[int, ...]
+
+    @property
+    def all_stages(self) -> tuple[tuple[int, ...], ...]:
+        """The core, where there is one, and the stages that follow."""
+        return (tuple(range(self.core)), *self.stages) if self.core else self.stages
 
 
 def merge(equation: DysonEquation) -> MergedEquation:

@@ -1,14 +1,14 @@
 """A Dyson equation solved: continuation for its core, linear equations for the rest, a residual for all."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, Int
 
 from freeridge.solvers.network import solve_pivoting
-from freeridge.solvers.pencils.continuation import Map, Point, follow, newton_step
+from freeridge.solvers.pencils.continuation import Map, Point, at_full_variance, follow, newton_matrix
 from freeridge.solvers.pencils.system import System
 from freeridge.solvers.results import Code
 
@@ -26,6 +26,8 @@ class Solved(NamedTuple):
     residual: Float[Array, ""]
     """The largest relative change that one more Newton step would make."""
     code: Int[Array, ""]
+    matrices: tuple[Inexact[Array, "_ _"], ...]
+    """Of Newton's step, for each stage."""
 
 
 def solve(system: System, walk: Walk = follow) -> Solved:
@@ -37,38 +39,37 @@ def solve(system: System, walk: Walk = follow) -> Solved:
     merged = system.merged
     count = len(merged.representatives)
     if not count:
-        return Solved(jnp.zeros(0), jnp.zeros(()), jnp.full((), Code.OK, jnp.int32))
+        return Solved(jnp.zeros(0), jnp.zeros(()), jnp.full((), Code.OK, jnp.int32), ())
     unknowns = jnp.zeros(count, jnp.result_type(*map(jnp.asarray, system.numbers.values())))
-    variance, corrections = jnp.ones(()), []
-    if merged.core:
-        image = _stage(system, unknowns, tuple(range(merged.core)))
-        solution, variance = _implicit(image, unknowns[: merged.core], walk)
-        unknowns = unknowns.at[: merged.core].set(solution)
-        corrections.append(newton_step(lambda q: image(q, jnp.ones(())), solution))
-    for stage in merged.stages:
-        solution, correction = _linear(_stage(system, unknowns, stage), len(stage), unknowns.dtype)
-        unknowns = unknowns.at[jnp.array(stage)].set(solution)
-        corrections.append(correction)
-    order = jnp.array([*range(merged.core), *(u for stage in merged.stages for u in stage)])
+    variance = jnp.ones(())
+    corrections, matrices = [], []
+    for stage in merged.all_stages:
+        places = jnp.array(stage)
+        equation = system.stage(unknowns, stage)
+        f, solution = at_full_variance(equation), unknowns[places]
+        if stage[0] < merged.core:
+            solution, variance = _implicit(equation, solution, walk)
+        matrix = newton_matrix(f, solution)
+        if stage[0] >= merged.core:
+            # Linear: one step arrives, and a second one takes away rounding.
+            for _ in range(2):
+                solution = solution + solve_pivoting(matrix, f(solution) - solution)
+        corrections.append(solve_pivoting(matrix, f(solution) - solution))
+        matrices.append(matrix)
+        unknowns = unknowns.at[places].set(solution)
     sizes = jnp.abs(system.scales(unknowns, tuple(range(count))))
-    residual = jnp.max(jnp.abs(jnp.concatenate(corrections)) / sizes[order])
+    residual = jnp.max(jnp.abs(jnp.concatenate(corrections)) / sizes)
     residual = jnp.where((variance == 1.0) & jnp.isfinite(residual), residual, jnp.inf)
     code = jnp.where(residual <= CERTIFIED, Code.OK, Code.NOT_CERTIFIED).astype(jnp.int32)
-    return Solved(unknowns, jax.lax.stop_gradient(residual), code)
-
-
-def _stage(system: System, unknowns: Point, stage: tuple[int, ...]) -> Map:
-    """The equations of some unknowns as a function of these, the others given."""
-    places = jnp.array(stage)
-    return lambda q, variance: system.image(unknowns.at[places].set(q), variance, stage)
+    return Solved(unknowns, jax.lax.stop_gradient(residual), code, tuple(matrices))
 
 
 def _implicit(equation: Map, start: Point, walk: Walk) -> tuple[Point, Float[Array, ""]]:
     """The fixed point with the derivative of an implicit function."""
-    one = jnp.ones(())
+    full = at_full_variance(equation)
 
-    def gap(q: Array) -> Array:
-        return equation(q, one) - q
+    def gap(q: Point) -> Point:
+        return full(q) - q
 
     def arrive(_: object, q: Point) -> tuple[Point, Float[Array, ""]]:
         return walk(equation, q)
@@ -77,14 +78,3 @@ def _implicit(equation: Map, start: Point, walk: Walk) -> tuple[Point, Float[Arr
         return solve_pivoting(jax.vmap(linear, out_axes=1)(jnp.eye(len(source), dtype=source.dtype)), source)
 
     return jax.lax.custom_root(gap, start, arrive, tangent, has_aux=True)
-
-
-def _linear(f: Map, size: int, dtype: Any) -> tuple[Point, Point]:
-    """The solution of a linear stage, and the step left after a second has taken away rounding."""
-    one = jnp.ones(())
-    found = jnp.zeros(size, dtype)
-    slope = jax.jacfwd(lambda q: f(q, one), holomorphic=jnp.iscomplexobj(found))(found)
-    matrix = jnp.eye(size, dtype=dtype) - slope
-    for _ in range(2):
-        found = found + solve_pivoting(matrix, f(found, one) - found)
-    return found, solve_pivoting(matrix, f(found, one) - found)

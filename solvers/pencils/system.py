@@ -8,7 +8,8 @@ import sympy
 from jaxtyping import Array, Inexact
 
 from freeridge.solvers.network import solve_pivoting
-from freeridge.solvers.pencils.algebra import Entry, SectorAlgebra
+from freeridge.solvers.pencils.algebra import Entry
+from freeridge.solvers.pencils.continuation import Map
 from freeridge.solvers.pencils.dyson import Pair
 from freeridge.solvers.pencils.elimination import Inverse
 from freeridge.solvers.pencils.expressions import ONE, Dimension, Vector
@@ -27,14 +28,15 @@ class System:
     merged : MergedEquation
     numbers : mapping from SymPy expression to number
         Of every coefficient, and of every dimension.
-    algebras : mapping from dimension to algebra
+    algebras : mapping from dimension to the algebra of its sector
+        Of :mod:`freeridge.solvers.pencils.algebra`, or one that stands in for it.
     """
 
     def __init__(
         self,
         merged: MergedEquation,
         numbers: Mapping[sympy.Expr, Any],
-        algebras: Mapping[Dimension, SectorAlgebra],
+        algebras: Mapping[Dimension, Any],
     ) -> None:
         self.merged, self.numbers, self.algebras = merged, numbers, algebras
         self.dimensions = merged.equation.pencil.dimensions
@@ -53,6 +55,11 @@ class System:
         """The right-hand side for some of the unknowns."""
         inverses = self.inverses(unknowns, variance)
         return jnp.stack([self._trace(inverses, u)[0] for u in wanted])
+
+    def stage(self, unknowns: Unknowns, stage: tuple[int, ...]) -> Map:
+        """The equations of some unknowns as a function of these and of the variance, the others given."""
+        places = jnp.array(stage)
+        return lambda q, variance: self.image(unknowns.at[places].set(q), variance, stage)
 
     def scales(self, unknowns: Unknowns, wanted: tuple[int, ...]) -> Inexact[Array, " wanted"]:
         """What rounding in each unknown is relative to."""
@@ -88,33 +95,50 @@ class System:
 
     def readout(self, unknowns: Unknowns) -> dict[str, Array]:
         """What was asked for, from the solution."""
+        return {
+            name: jnp.asarray(sum((factor * self._trace_of(d, block) for factor, d, block in parts), 0.0))
+            for name, parts in self._parts(unknowns).items()
+        }
+
+    def sizes(self, unknowns: Unknowns) -> dict[str, Array]:
+        """What rounding in it is relative to: traces of absolute values."""
+        return {
+            name: jnp.asarray(sum((abs(factor) * self._size_of(d, block) for factor, d, block in parts), 0.0))
+            for name, parts in self._parts(unknowns).items()
+        }
+
+    def _parts(self, unknowns: Unknowns) -> dict[str, list[tuple[Any, Dimension, Entry]]]:
+        """Each quantity as a sum of coefficients times normalised traces of entries of sectors."""
         inverses = self.inverses(unknowns, 1.0)
         pencil = self.merged.equation.pencil
         thin = _ThinBlocks(self, inverses, unknowns) if ONE in pencil.dimensions else None
-        found = {}
-        for name, terms in pencil.readouts.items():
-            parts = [self.numbers[term.coefficient] * self._read(term, inverses, thin) for term in terms]
-            found[name] = jnp.asarray(sum(parts, 0.0))
-        return found
+        return {
+            name: [part for term in terms if (part := self._part(term, inverses, thin)) is not None]
+            for name, terms in pencil.readouts.items()
+        }
 
-    def _read(self, term: Readout, inverses: dict[Dimension, Inverse], thin: "_ThinBlocks | None") -> Any:
+    def _part(
+        self, term: Readout, inverses: dict[Dimension, Inverse], thin: "_ThinBlocks | None"
+    ) -> tuple[Any, Dimension, Entry] | None:
+        factor, dimension = self.numbers[term.coefficient], term.dimension
+        if has_vector(term.word):
+            return factor, ONE, self.form(term.word)
+        if dimension == ONE:
+            number = 1.0 if thin is None or term.column is None else thin.inverse(term.column, term.row)
+            return factor, ONE, number
+        word = self.word(dimension, term.word)
         if term.column is None or term.row is None:
-            if has_vector(term.word):
-                return self.form(term.word)
-            if term.dimension == ONE:
-                return 1.0
-            direct = self.word(term.dimension, term.word)
-            return self.numbers[term.dimension] * self.algebras[term.dimension].trace(direct)
-        if term.dimension == ONE:
-            assert thin is not None
-            return thin.inverse(term.column, term.row)
-        block = inverses[term.dimension].block(term.column, term.row)
+            return factor * self.numbers[dimension], dimension, word
+        block = inverses[dimension].block(term.column, term.row)
         if block is None:
-            return 0.0
-        algebra = self.algebras[term.dimension]
-        return self.numbers[term.dimension] * algebra.trace(
-            algebra.times(block, self.word(term.dimension, term.word))
-        )
+            return None
+        return factor * self.numbers[dimension], dimension, self.algebras[dimension].times(block, word)
+
+    def _trace_of(self, dimension: Dimension, entry: Entry) -> Any:
+        return entry if dimension == ONE else self.algebras[dimension].trace(entry)
+
+    def _size_of(self, dimension: Dimension, entry: Entry) -> Any:
+        return jnp.abs(entry) if dimension == ONE else jnp.abs(self.algebras[dimension].size(entry))
 
     def _trace(self, inverses: dict[Dimension, Inverse], merged: int) -> tuple[Array, Array]:
         unknown = self.merged.equation.unknowns[self.merged.representatives[merged]]
@@ -177,7 +201,7 @@ class _ThinBlocks:
         units = jnp.eye(len(self.places), dtype=matrix.dtype)
         self.solved = jnp.stack([solve_pivoting(matrix, unit) for unit in units], axis=1)
 
-    def inverse(self, row: int, column: int) -> Array:
+    def inverse(self, row: Any, column: Any) -> Array:
         """One entry of the inverse."""
         return self.solved[self.places.index(row), self.places.index(column)]
 

@@ -77,7 +77,7 @@ def test_second_derivatives() -> None:
     def value(number: jax.Array) -> jax.Array:
         return ridge().evaluate(n=6, lam=number, Sigma=SPECTRUM, w=LABELER).variance
 
-    at, step = 0.3, 1e-4
+    at, step = jnp.asarray(0.3), 1e-4
     expected = (value(at + step) - 2 * value(at) + value(at - step)) / step**2
     np.testing.assert_allclose(jax.grad(jax.grad(value))(at), expected, rtol=1e-5)
 
