@@ -159,6 +159,50 @@ def sweep(
     return _answer("sweep", common, task, record, grid=grid)
 
 
+@app.command(usage=_USAGE.format("derive FILE.toml [--SYMBOL VALUE ...]"))
+def derive(
+    *words: Annotated[str, Parameter(name="FILE", allow_leading_hyphen=True)],
+    latex: Flag = False,
+    validate: Flag = False,
+    draws: Draws = DRAWS,
+    json: Flag = False,
+    out: Path | None = None,
+) -> int:
+    """Derive the equations of traces of random matrices, written in a TOML file, and their numbers.
+
+    Parameters
+    ----------
+    words
+        The file, then numbers for symbols that go before those of the file, as in: --lam 1e-3.
+    latex
+        Print the equations in LaTeX.
+    validate
+        Draw the matrices at growing size and compare.
+    json
+        Print JSON for machines instead of text.
+    out
+        Write the answer to this file too, which ends in .json.
+    """
+    from freeridge.derivations import answer, read_derivation
+
+    Common(out=out).check()
+    if out is not None and out.suffix != ".json":
+        raise InvalidSetting("out", str(out), "a file name that ends in .json")
+    derivation = read_derivation(words)
+    prepare_jax()
+    from freeridge.plotting import as_json, save
+    from freeridge.solvers.storage import versions
+
+    found, text = answer(derivation, latex, draws if validate else None)
+    record = {"command": "derive", "versions": versions(), **found}
+    if not found.get("ok", True):
+        _say(found["message"])
+    if out is not None:
+        save(out, record)
+    print(as_json(record) if json else text)
+    return 0
+
+
 @app.command
 def figures(
     *names: str,

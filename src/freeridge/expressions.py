@@ -38,7 +38,11 @@ _LONGEST_PATH = 1_000_000  # points of linspace and logspace
 
 
 def evaluate(
-    text: str, names: Mapping[str, Any], name: str = "expression", folder: Path | None = None
+    text: str,
+    names: Mapping[str, Any],
+    name: str = "expression",
+    folder: Path | None = None,
+    scope: "type[Scope] | None" = None,
 ) -> Any:
     """The value of an expression, or an error that names it and says what is allowed.
 
@@ -51,6 +55,8 @@ def evaluate(
         What it is for, to be named in errors.
     folder : Path, optional
         Where ``load`` looks for files; the working directory by default.
+    scope : type, optional
+        What is evaluated, where that is more or less than in a setting.
 
     Examples
     --------
@@ -68,13 +74,13 @@ def evaluate(
         reason = error.msg if isinstance(error, SyntaxError) else str(error) or "nested too deeply"
         raise InvalidSetting(name, text, f"an expression in the syntax of Python; {reason}") from None
     try:
-        return _Scope(text, names, name, folder or Path()).value(tree.body)
+        return (scope or Scope)(text, names, name, folder or Path()).value(tree.body)
     except RecursionError:
         raise InvalidSetting(name, text, "an expression that is not nested so deeply") from None
 
 
 @dataclass(frozen=True)
-class _Scope:
+class Scope:
     """Evaluates the nodes of one expression, and refuses by its name whatever is not on the list."""
 
     text: str

@@ -101,6 +101,15 @@ def read_file(path: Path) -> Description:
 
     Broken TOML is refused with the file and the line, an unknown table or setting with those there are.
     """
+    tables = read_tables(path, _TABLES)
+    setting = tables.pop("setting", None)
+    if setting not in SETTINGS:
+        raise InvalidSetting(f"setting in {path}", setting, f"one of {', '.join(SETTINGS)}, in quotes")
+    return Description(setting, folder=path.parent, **tables)
+
+
+def read_tables(path: Path, known: Sequence[str]) -> dict[str, Any]:
+    """The tables of a TOML file, those that are left out empty; ``setting`` is a name and not a table."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -116,16 +125,15 @@ def read_file(path: Path) -> Description:
         written = lines[line - 1]
         raise InvalidSetting(f"{path}, line {line}", written, f"valid TOML; {error}") from None
     for name in content:
-        if name not in _TABLES:
-            raise unknown(name, content[name], _TABLES, f"{path} may hold")
-    for name in _TABLES[1:]:
+        if name not in known:
+            raise unknown(name, content[name], known, f"{path} may hold")
+    tables = [name for name in known if name != "setting"]
+    for name in tables:
         if not isinstance(content.get(name, {}), dict):
             raise InvalidSetting(f"{name} in {path}", content[name], f"a table, headed by [{name}]")
-    setting = content.get("setting")
-    if setting not in SETTINGS:
-        raise InvalidSetting(f"setting in {path}", setting, f"one of {', '.join(SETTINGS)}, in quotes")
-    tables = {name: _flattened(content.get(name, {})) for name in _TABLES[1:]}
-    return Description(setting, folder=path.parent, **tables)
+    return {k: content[k] for k in ("setting",) if k in content} | {
+        name: _flattened(content.get(name, {})) for name in tables
+    }
 
 
 def describe(words: Sequence[str]) -> Description:
@@ -135,6 +143,27 @@ def describe(words: Sequence[str]) -> Description:
     --------
     >>> describe(["ModelCollapse", "--real-share", "1 / 2"]).fields
     {'real_share': '1 / 2'}
+    """
+    places, fields = split_words(words)
+    if len(places) != 1:
+        raise InvalidSetting("SETTING", places, f"one of {', '.join(SETTINGS)}, or the path of one TOML file")
+    place = places[0]
+    if place in SETTINGS:
+        return Description(place, fields=fields)
+    if not place.endswith(".toml"):
+        raise unknown("SETTING", place, SETTINGS, "it is the path of a .toml file, or one of")
+    file = read_file(Path(place))
+    kept = {name: axis for name, axis in file.sweep.items() if name not in fields}
+    return replace(file, fields=dict(file.fields) | fields, sweep=kept)
+
+
+def split_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Words of the command line as places, and fields with their values.
+
+    Examples
+    --------
+    >>> split_words(["ridge.toml", "--lam", "1e-3", "--n=200"])
+    (['ridge.toml'], {'lam': '1e-3', 'n': '200'})
     """
     places: list[str] = []
     fields: dict[str, str] = {}
@@ -152,16 +181,7 @@ def describe(words: Sequence[str]) -> Description:
         if name in fields:
             raise InvalidSetting(name, value, "one value for each field; a list is written with commas")
         fields[name] = value
-    if len(places) != 1:
-        raise InvalidSetting("SETTING", places, f"one of {', '.join(SETTINGS)}, or the path of one TOML file")
-    place = places[0]
-    if place in SETTINGS:
-        return Description(place, fields=fields)
-    if not place.endswith(".toml"):
-        raise unknown("SETTING", place, SETTINGS, "it is the path of a .toml file, or one of")
-    file = read_file(Path(place))
-    kept = {name: axis for name, axis in file.sweep.items() if name not in fields}
-    return replace(file, fields=dict(file.fields) | fields, sweep=kept)
+    return places, fields
 
 
 def unknown(name: str, value: object, known: Iterable[str], owner: str) -> InvalidSetting:
