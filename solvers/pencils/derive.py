@@ -1,19 +1,21 @@
 """The compiler: from traces of an expression to equations that can be read, evaluated and checked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import sympy
 from jaxtyping import Array, Float, Inexact
 
+from freeridge.solvers.pencils.closed_form import ClosedForm
 from freeridge.solvers.pencils.dyson import dyson_equation
 from freeridge.solvers.pencils.expressions import Matrix
 from freeridge.solvers.pencils.linearize import linearize
 from freeridge.solvers.pencils.merging import MergedEquation, coefficients_of, merge
 from freeridge.solvers.pencils.pencil import Pencil
+from freeridge.solvers.pencils.reduced_equations import ReducedEquations, reduce_equations
 from freeridge.solvers.pencils.rounding import rounding_errors
 from freeridge.solvers.pencils.schur import reduced
 from freeridge.solvers.pencils.solve import solve
@@ -21,7 +23,11 @@ from freeridge.solvers.pencils.system import System
 from freeridge.solvers.pencils.traces import Traces, as_traces
 from freeridge.solvers.pencils.values import Numbers, Symbols, read_numbers, symbols_of
 from freeridge.solvers.pencils.words import Word
-from freeridge.solvers.results import Code, Prediction
+from freeridge.solvers.replicates import Key
+from freeridge.solvers.results import Code, Estimate, Prediction
+
+if TYPE_CHECKING:
+    from freeridge.solvers.pencils.convergence import Convergence
 
 # A trace of which rounding has left fewer than six digits is not given.
 _FEWEST_DIGITS = 1e-6
@@ -110,6 +116,67 @@ class Equations:
         (True, 0.828427124746)
         """
         return self._evaluate(read_numbers(self.symbols, values))
+
+    @cached_property
+    def system_of_equations(self) -> ReducedEquations:
+        """The fixed-point equations as mathematics, in SymPy: as few as they come to, named and ordered."""
+        return reduce_equations(self.merged, self.symbols)
+
+    def latex(self) -> str:
+        r"""The equations and what is read off them in LaTeX, with the ratios $\phi$, $\psi$ and $\gamma$.
+
+        Examples
+        --------
+        >>> import freeridge as fr
+        >>> n, d = fr.dims("n d")
+        >>> X, lam = fr.gaussian("X", n, d, variance=1 / n), fr.scalar("lambda")
+        >>> print(fr.derive(fr.normalized_trace((X.T @ X + lam).inv())).latex())
+        \begin{aligned}
+        \frac{1}{e} &= 1 + \frac{\phi}{e + \lambda} \\
+        \mathrm{value} &= \frac{1}{e + \lambda}
+        \end{aligned}
+        """
+        return self.system_of_equations.latex()
+
+    def __str__(self) -> str:
+        return str(self.system_of_equations)
+
+    def closed_form(self, **matrices: Any) -> ClosedForm:
+        """Formulas where each deterministic matrix is a multiple of the identity, 1 unless given by name.
+
+        Raises
+        ------
+        InvalidSetting
+            When SymPy finds none: the polynomial has too high a degree.
+        """
+        return self.system_of_equations.closed_form(**matrices)
+
+    def simulate(self, key: Key, replicates: int = 20, *, progress: bool = False, **values: Any) -> Estimate:
+        """The traces measured on draws of the Gaussian matrices, by evaluating the expression itself.
+
+        Arguments are those of :func:`freeridge.solvers.pencils.sampling.simulate`; dimensions are whole
+        numbers.
+        """
+        from freeridge.solvers.pencils.sampling import simulate
+
+        return simulate(self, key, replicates, progress=progress, **values)
+
+    def validate(
+        self,
+        scales: Sequence[int] = (1, 2, 4),
+        replicates: int = 40,
+        key: Key = 0,
+        *,
+        progress: bool = False,
+        **values: Any,
+    ) -> "Convergence":
+        """Theory against simulation at growing size, and how fast the gap closes.
+
+        Arguments are those of :func:`freeridge.solvers.pencils.finite_size.validate`.
+        """
+        from freeridge.solvers.pencils.finite_size import validate
+
+        return validate(self, scales, replicates, key, progress=progress, **values)
 
     @cached_property
     def _evaluate(self) -> Any:

@@ -22,7 +22,7 @@ Shape = tuple[Dimension, Dimension]
 
 
 def as_scalar(value: Any, name: str = "scalar") -> sympy.Expr:
-    """A number or SymPy expression as SymPy; a decimal number is taken for the decimal it shows.
+    """A real number or SymPy expression as SymPy; a decimal number is taken for the decimal it shows.
 
     Examples
     --------
@@ -33,8 +33,8 @@ def as_scalar(value: Any, name: str = "scalar") -> sympy.Expr:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, int | float | complex | sympy.Expr):
         raise InvalidSetting(name, value, "a number, a scalar of fr.scalar or a dimension of fr.dims")
-    if isinstance(value, complex):
-        return as_scalar(value.real) + sympy.I * as_scalar(value.imag)
+    if isinstance(value, complex) or (isinstance(value, sympy.Expr) and value.has(sympy.I)):
+        raise InvalidSetting(name, value, "a real number; a scalar of fr.scalar may get a complex value")
     if isinstance(value, float):
         if not np.isfinite(value):
             raise InvalidSetting(name, value, "a finite number")

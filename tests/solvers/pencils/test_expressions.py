@@ -66,6 +66,7 @@ def test_words_merge_powers_of_one_matrix() -> None:
         (lambda: np.sign(X), ["sign", "non-linear"]),
         (lambda: X + "1", ["'1'"]),
         (lambda: X * float("nan"), ["nan", "finite"]),
+        (lambda: X * 1j, ["1j", "complex value"]),
         (lambda: fr.trace(X), ["trace", "square", "n x d"]),
         (lambda: fr.quadratic_form(Sigma, Sigma), ["left", "column vector"]),
         (lambda: fr.trace(Sigma) * fr.trace(Sigma), ["scalar"]),
