@@ -41,25 +41,21 @@ def solve(system: System, walk: Walk = follow) -> Solved:
     if not count:
         return Solved(jnp.zeros(0), jnp.zeros(()), jnp.full((), Code.OK, jnp.int32), ())
     unknowns = jnp.zeros(count, jnp.result_type(*map(jnp.asarray, system.numbers.values())))
-    variance = jnp.ones(())
+    arrived = jnp.ones(())
     corrections, matrices = [], []
     for stage in merged.all_stages:
         places = jnp.array(stage)
-        equation = system.stage(unknowns, stage)
-        f, solution = at_full_variance(equation), unknowns[places]
-        if stage[0] < merged.core:
-            solution, variance = _implicit(equation, solution, walk)
-        matrix = newton_matrix(f, solution)
-        if stage[0] >= merged.core:
-            # Linear: one step arrives, and a second one takes away rounding.
-            for _ in range(2):
-                solution = solution + solve_pivoting(matrix, f(solution) - solution)
-        corrections.append(solve_pivoting(matrix, f(solution) - solution))
-        matrices.append(matrix)
+        equation, start, is_core = system.stage(unknowns, stage), unknowns[places], stage[0] < merged.core
+        solution, reached = _implicit(equation, start, walk if is_core else _linear)
+        arrived = jnp.minimum(arrived, reached)
         unknowns = unknowns.at[places].set(solution)
+        f = at_full_variance(equation)
+        # The same everywhere for a linear stage: JAX compiles it once when it is asked for at one place.
+        matrices.append(newton_matrix(f, solution if is_core else start))
+        corrections.append(solve_pivoting(matrices[-1], f(solution) - solution))
     sizes = jnp.abs(system.scales(unknowns, tuple(range(count))))
     residual = jnp.max(jnp.abs(jnp.concatenate(corrections)) / sizes)
-    residual = jnp.where((variance == 1.0) & jnp.isfinite(residual), residual, jnp.inf)
+    residual = jnp.where((arrived == 1.0) & jnp.isfinite(residual), residual, jnp.inf)
     code = jnp.where(residual <= CERTIFIED, Code.OK, Code.NOT_CERTIFIED).astype(jnp.int32)
     return Solved(unknowns, jax.lax.stop_gradient(residual), code, tuple(matrices))
 
@@ -78,3 +74,12 @@ def _implicit(equation: Map, start: Point, walk: Walk) -> tuple[Point, Float[Arr
         return solve_pivoting(jax.vmap(linear, out_axes=1)(jnp.eye(len(source), dtype=source.dtype)), source)
 
     return jax.lax.custom_root(gap, start, arrive, tangent, has_aux=True)
+
+
+def _linear(equation: Map, start: Point) -> tuple[Point, Float[Array, ""]]:
+    """The solution of a linear stage: one Newton step arrives, and a second one takes away rounding."""
+    f, point = at_full_variance(equation), start
+    matrix = newton_matrix(f, start)
+    for _ in range(2):
+        point = point + solve_pivoting(matrix, f(point) - point)
+    return point, jnp.ones(())
