@@ -29,17 +29,17 @@ from freeridge.solvers.results import Code, Estimate, Prediction
 if TYPE_CHECKING:
     from freeridge.solvers.pencils.convergence import Convergence
 
-# A trace of which rounding has left fewer than six digits is not given.
-_FEWEST_DIGITS = 1e-6
+# A trace of which rounding has left fewer than three digits is not given.
+_LARGEST_ERROR = 1e-3
 
 ADVICE = {
     Code.OK: "certified",
     Code.INVALID: "a dimension is not positive, or a number is NaN or infinite.",
     Code.NOT_CERTIFIED: (
         "no solution with residual <= 1e-9 was found on the branch that starts without randomness, or "
-        "rounding has left fewer than six digits; no number is given. Where the expression is about to "
-        "become singular (a ridge near 0 at an interpolation threshold, a spectral parameter on the "
-        "spectrum) move away from it: a larger ridge, or an imaginary part."
+        "rounding has left fewer than three digits of a trace; no number is given then. Where the "
+        "expression is about to become singular (a ridge near 0 at an interpolation threshold, a spectral "
+        "parameter on the spectrum) move away from it: a larger ridge, or an imaginary part."
     ),
 }
 
@@ -259,14 +259,15 @@ def _evaluate(system: System, numbers: Numbers) -> Evaluation:
     solved = solve(system)
     found = system.readout(solved.unknowns)
     errors, sizes = rounding_errors(system, solved), system.sizes(solved.unknowns)
-    blurred = [errors[name] > _FEWEST_DIGITS * sizes[name] for name in found]
+    clear = {name: errors[name] <= _LARGEST_ERROR * sizes[name] for name in found}
     values = [*numbers.scalars.values()]
     valid = jnp.all(jnp.stack([jnp.isfinite(v) for v in values])) if values else jnp.ones((), bool)
     for dimension in system.algebras:
         valid &= jnp.real(system.numbers[dimension]) > 0
-    code = jnp.where(jnp.any(jnp.stack(blurred)), Code.NOT_CERTIFIED, solved.code)
+    given = valid & (solved.code == Code.OK)
+    hidden = {name: jnp.where(given & clear[name], value, jnp.nan) for name, value in found.items()}
+    code = jnp.where(jnp.all(jnp.stack([*clear.values()])), solved.code, Code.NOT_CERTIFIED)
     code = jnp.where(valid, code, Code.INVALID).astype(jnp.int32)
-    hidden = {name: jnp.where(code == Code.OK, value, jnp.nan) for name, value in found.items()}
     return Evaluation(hidden, solved.residual, code, solved.unknowns, errors)
 
 

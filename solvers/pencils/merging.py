@@ -36,7 +36,7 @@ class MergedEquation:
     core : int
         So many merged unknowns come first and are solved together, by continuation.
     stages : tuple of tuple of int
-        The others, in the order they follow: each stage is linear in its own unknowns.
+        The others, in the order they follow: each stage is linear in its own unknowns, given those before.
     orders : tuple of int
         1 for the unknowns of the core, 2 for those that solve a linear equation around it, and so on.
     """
@@ -63,12 +63,15 @@ def merge(equation: DysonEquation) -> MergedEquation:
     component = [{v for v in reach[u] if u in reach[v]} for u in range(len(reach))]
     core = {v for u in range(len(reach)) if nonlinear[u] for v in reach[u]}
     linear = [u for u in range(len(reach)) if u not in core]
-    stages = sorted({tuple(sorted(component[u])) for u in linear}, key=lambda s: (len(reach[s[0]]), s))
-    orders = dict.fromkeys(core, 1)
-    for stage in stages:
-        own = any(v in depends[u] for u in stage for v in stage)
-        below = [orders[v] for v in reach[stage[0]] if v in orders]
-        orders.update(dict.fromkeys(stage, max(below, default=0 if own else 1) + own))
+    loops = sorted({tuple(sorted(component[u])) for u in linear}, key=lambda s: (len(reach[s[0]]), s))
+    orders, depths = dict.fromkeys(core, 1), dict.fromkeys(core, 0)
+    for loop in loops:
+        own = any(v in depends[u] for u in loop for v in loop)
+        below = [v for v in reach[loop[0]] if v in orders]
+        orders.update(dict.fromkeys(loop, max((orders[v] for v in below), default=0 if own else 1) + own))
+        depths.update(dict.fromkeys(loop, max((depths[v] for v in below), default=0) + 1))
+    # Loops that do not depend on each other are solved together: what JAX compiles grows with the stages.
+    stages = [[u for u in linear if depths[u] == depth] for depth in sorted({depths[u] for u in linear})]
     order = [*sorted(core), *(u for stage in stages for u in stage)]
     new = {u: at for at, u in enumerate(order)}
     return MergedEquation(

@@ -6,7 +6,8 @@ answer is computed once more with every operation off by a part in $10^{12}$, in
 sizes; the change, scaled down to the unit of rounding, is the error to expect.
 """
 
-from itertools import count
+from collections.abc import Iterator
+from itertools import cycle
 from typing import Any
 
 import jax
@@ -20,6 +21,7 @@ from freeridge.solvers.pencils.solve import Solved
 from freeridge.solvers.pencils.system import System
 
 _PERTURBATION = 1e-12
+_PATTERNS = 12
 # The unit of rounding in float64, with a margin for one pattern being kinder than another.
 _ROUNDING = 4 * 1.1e-16
 
@@ -28,18 +30,24 @@ class _Perturbed:
     """The arithmetic of a sector, each result off by a little."""
 
     def __init__(self, algebra: SectorAlgebra) -> None:
-        self._algebra, self._operations = algebra, count(1)
+        self._algebra = algebra
+        self._numbers = cycle([1.0 + _PERTURBATION * float(np.cos(1.7 * k)) for k in range(1, _PATTERNS)])
+        self._arrays: dict[tuple[int, ...], Iterator[Array]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._algebra, name)
 
     def _off(self, entry: Entry) -> Entry:
-        """Each atom, or each row of a matrix, off by its own part, which no two operations share."""
-        phase = 1.7 * next(self._operations)
-        angles = 2.3 * jnp.arange(1.0 * (jnp.shape(entry) or (1,))[0])
-        pattern = float(np.cos(phase)) * jnp.cos(angles) - float(np.sin(phase)) * jnp.sin(angles)
-        shape = {0: (), 1: (-1,), 2: (-1, 1)}[jnp.ndim(entry)]
-        return entry * (1.0 + _PERTURBATION * pattern).reshape(shape).astype(jnp.result_type(entry))
+        """A number, each atom, or each row of a matrix off by its own part."""
+        if jnp.ndim(entry) == 0:
+            return entry * next(self._numbers)
+        shape = (len(entry),) + (1,) * (jnp.ndim(entry) - 1)
+        if shape not in self._arrays:
+            # Made once for all operations: what JAX compiles grows with every one of them.
+            places = jnp.arange(1.0 * len(entry)).reshape(shape)
+            patterns = [1.0 + _PERTURBATION * jnp.cos(2.3 * places + 1.7 * k) for k in range(1, _PATTERNS)]
+            self._arrays[shape] = cycle([p.astype(entry.dtype) for p in patterns])
+        return entry * next(self._arrays[shape])
 
     def plus(self, left: Entry, right: Entry) -> Entry:
         return self._off(self._algebra.plus(left, right))
