@@ -22,7 +22,7 @@ from freeridge.solvers.pencils.solve import solve
 from freeridge.solvers.pencils.system import System
 from freeridge.solvers.pencils.traces import Traces, as_traces
 from freeridge.solvers.pencils.values import Numbers, Symbols, read_numbers, symbols_of
-from freeridge.solvers.pencils.words import Word
+from freeridge.solvers.pencils.words import Letter, Word
 from freeridge.solvers.replicates import Key
 from freeridge.solvers.results import Code, Estimate, Prediction
 
@@ -77,8 +77,8 @@ class Equations:
         self.merged: MergedEquation = merge(dyson_equation(reduced(pencil)))
         self.pencil: Pencil = self.merged.equation.pencil
         self._coefficients = sorted(coefficients_of(self.merged.equation), key=str)
-        leaves = list(_leaves(self.merged))
-        self.symbols: Symbols = symbols_of(self._coefficients, self.merged.equation.dimensions, leaves)
+        letters = list(_letters(self.pencil))
+        self.symbols: Symbols = symbols_of(self._coefficients, self.merged.equation.dimensions, letters)
 
     def evaluate(self, **values: Any) -> Evaluation:
         """The traces at one point, certified.
@@ -271,18 +271,17 @@ def _evaluate(system: System, numbers: Numbers) -> Evaluation:
     return Evaluation(hidden, solved.residual, code, solved.unknowns, errors)
 
 
-def _leaves(merged: MergedEquation) -> Iterator[Matrix]:
-    """Every matrix symbol in the words of a pencil."""
+def _letters(pencil: Pencil) -> Iterator[Letter]:
+    """Every letter of a pencil that is a matrix symbol to some power."""
 
-    def of_word(word: Word) -> Iterator[Matrix]:
+    def of_word(word: Word) -> Iterator[Letter]:
         for letter in word:
             if isinstance(letter.base, Matrix):
-                yield letter.base
+                yield letter
             else:
                 for inner, _ in letter.base:
                     yield from of_word(inner)
 
-    pencil = merged.equation.pencil
     for polynomial in pencil.entries.values():
         for word in polynomial:
             yield from of_word(word)

@@ -94,7 +94,7 @@ def reduce_equations(merged: MergedEquation, symbols: Symbols) -> ReducedEquatio
     e = 1/(phi/(e + lambda) + 1)
     value = 1/(e + lambda)
     """
-    taken = {s.name for group in symbols for s in group}
+    taken = set(symbols.names)
     ratios = ratios_of(symbols.dimensions, taken)
     system = SymbolicSystem(merged, ratios, symbols.matrices)
     equations = dict(zip(system.unknowns, system.images, strict=True))

@@ -14,7 +14,8 @@ from freeridge.solvers.common_basis import common_eigenvectors, merged_ends
 from freeridge.solvers.errors import InvalidSetting, require_float64
 from freeridge.solvers.fields import as_real, known, require
 from freeridge.solvers.pencils.algebra import AtomAlgebra, MatrixAlgebra, SectorAlgebra
-from freeridge.solvers.pencils.expressions import ONE, Deterministic, Dimension, Matrix, Vector
+from freeridge.solvers.pencils.expressions import ONE, Deterministic, Dimension, Vector
+from freeridge.solvers.pencils.words import Letter
 
 # What Python reserves and people write.
 _ALIASES = {"lambda": "lam"}
@@ -37,6 +38,13 @@ class Symbols(NamedTuple):
     dimensions: tuple[sympy.Symbol, ...]
     matrices: tuple[Deterministic, ...]
     vectors: tuple[Vector, ...]
+    roots: frozenset[str]
+    """Names of the matrices of which a root is taken, and which are positive semi-definite therefore."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all symbols."""
+        return tuple(s.name for s in (*self.scalars, *self.dimensions, *self.matrices, *self.vectors))
 
 
 class Numbers(NamedTuple):
@@ -62,18 +70,16 @@ def read_numbers(symbols: Symbols, given: Mapping[str, Any]) -> Numbers:
         When a symbol has no number, a keyword no symbol, or a number does not make sense.
     """
     require_float64()
-    names = [
-        argument(s.name) for s in (*symbols.scalars, *symbols.dimensions, *symbols.matrices, *symbols.vectors)
-    ]
+    names = {argument(name) for name in symbols.names}
     for name in given:
         if name not in names:
-            raise InvalidSetting(name, given[name], f"one of the symbols {', '.join(sorted(set(names)))}")
+            raise InvalidSetting(name, given[name], f"one of the symbols {', '.join(sorted(names))}")
     scalars = {s.name: _scalar(argument(s.name), _given(given, s.name)) for s in symbols.scalars}
     sizes: dict[str, tuple[str, int]] = {}
     algebras = {}
     for dimension in symbols.dimensions:
         matrices = {
-            m.name: _matrix(m.name, _given(given, m.name))
+            m.name: _matrix(m.name, _given(given, m.name), m.name in symbols.roots)
             for m in symbols.matrices
             if m.shape[0] == dimension
         }
@@ -98,20 +104,26 @@ def read_numbers(symbols: Symbols, given: Mapping[str, Any]) -> Numbers:
 
 
 def symbols_of(
-    coefficients: Iterable[sympy.Expr], dimensions: Iterable[Dimension], leaves: Iterable[Matrix]
+    coefficients: Iterable[sympy.Expr], dimensions: Iterable[Dimension], letters: Iterable[Letter]
 ) -> Symbols:
     """The symbols of an equation, in alphabetical order."""
+    letters, dimensions = list(letters), set(dimensions)
     every = {s for c in (*coefficients, *dimensions) for s in c.free_symbols}
-    matrices = {leaf for leaf in leaves if isinstance(leaf, Deterministic)}
-    vectors = {Vector(x.name, (max(x.shape, key=str), ONE)) for x in leaves if isinstance(x, Vector)}
-    every |= {m.shape[0] for m in (*matrices, *vectors)}
-    sized = {d for d in dimensions} | {m.shape[0] for m in (*matrices, *vectors)}
+    matrices = {x.base for x in letters if isinstance(x.base, Deterministic)}
+    vectors = {
+        Vector(x.base.name, (max(x.base.shape, key=str), ONE)) for x in letters if isinstance(x.base, Vector)
+    }
+    sized = dimensions | {m.shape[0] for m in (*matrices, *vectors)}
+    # Scalars carry no assumption, dimensions are positive.
     sized |= {s for s in every if s.is_positive}
 
     def by_name(found: Iterable[Any]) -> tuple[Any, ...]:
         return tuple(sorted(found, key=lambda s: s.name))
 
-    return Symbols(by_name(every - sized), by_name(sized - {ONE}), by_name(matrices), by_name(vectors))
+    roots = {x.base.name for x in letters if isinstance(x.base, Deterministic) and not x.power.is_Integer}
+    groups = (by_name(found) for found in (every - sized, sized - {ONE}, matrices, vectors))
+    scalars, named, symmetric, columns = groups
+    return Symbols(scalars, named, symmetric, columns, frozenset(roots))
 
 
 def _given(given: Mapping[str, Any], name: str) -> Any:
@@ -145,7 +157,7 @@ def _dimension(dimension: sympy.Symbol, given: Mapping[str, Any], size: tuple[st
     return value
 
 
-def _matrix(name: str, value: Any) -> Any:
+def _matrix(name: str, value: Any, rooted: bool) -> Any:
     """A number, a diagonal covariance, an array of eigenvalues, or a symmetric matrix."""
     if isinstance(value, DiagonalCovariance):
         return value
@@ -160,6 +172,13 @@ def _matrix(name: str, value: Any) -> Any:
         and np.max(np.abs(entries - entries.T)) > 1e-10 * np.max(np.abs(entries))
     ):
         raise InvalidSetting(name, value, "a symmetric matrix")
+    if rooted and entries is not None:
+        spectrum = np.linalg.eigvalsh(entries) if array.ndim == 2 else entries
+        if np.min(spectrum) < -1e-10 * np.max(np.abs(spectrum)):
+            smallest = f"its smallest eigenvalue is {np.min(spectrum):.3g}"
+            raise InvalidSetting(
+                name, value, f"a positive semi-definite matrix, of which a root exists; {smallest}"
+            )
     return array
 
 

@@ -36,7 +36,7 @@ def test_every_symbol_is_asked_for(name: str) -> None:
     case = CASES[name]
     symbols = case.equations.symbols
     sized = {s.name for s in symbols.dimensions} - set(case.values)
-    needed = {argument(s.name) for group in symbols for s in group} - sized
+    needed = {argument(name) for name in symbols.names} - sized
     assert needed == set(case.values)
     # A dimension that is not given is that of a matrix or vector.
     assert sized <= {str(leaf.shape[0]) for leaf in (*symbols.matrices, *symbols.vectors)}

@@ -189,6 +189,8 @@ def test_bad_dimensions_found_while_tracing_get_a_code() -> None:
         ({"lam": np.float32(1)}, ["float64"]),
         ({"Sigma": np.ones((2, 3))}, ["Sigma", "square matrix"]),
         ({"Sigma": np.array([[1.0, 2.0], [0.0, 1.0]])}, ["Sigma", "symmetric"]),
+        ({"Sigma": -SPECTRUM}, ["Sigma", "positive semi-definite", "-4"]),
+        ({"Sigma": np.eye(4) - 2.0}, ["Sigma", "positive semi-definite"]),
         ({"Sigma": np.ones(3)}, ["w = ", "dimension d = 3", "Sigma"]),
         ({"w": np.ones((4, 1))}, ["w = ", "vector"]),
         ({"d": 5}, ["d = 5", "4"]),

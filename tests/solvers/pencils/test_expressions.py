@@ -1,5 +1,6 @@
 """The language: shapes, arithmetic, what it prints, and what it refuses."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import sympy
@@ -63,6 +64,8 @@ def test_words_merge_powers_of_one_matrix() -> None:
         (lambda: (X.T @ X) ** sympy.Rational(1, 2), ["deterministic"]),
         (lambda: fr.sqrt(X.T @ X), ["deterministic"]),
         (lambda: np.tanh(X), ["tanh", "non-linear"]),
+        (lambda: jnp.tanh(X), ["jax.numpy", "non-linear"]),
+        (lambda: np.linalg.inv(Sigma), ["numpy", ".inv()"]),
         (lambda: np.sign(X), ["sign", "non-linear"]),
         (lambda: X + "1", ["'1'"]),
         (lambda: X * float("nan"), ["nan", "finite"]),
