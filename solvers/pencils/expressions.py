@@ -166,15 +166,12 @@ class Matrix:
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise self._not_an_array("numpy")
 
-    def __jax_array__(self) -> Any:
-        raise self._not_an_array("jax.numpy")
-
     def _not_an_array(self, function: str) -> InvalidSetting:
         return InvalidSetting(
             function,
             self,
-            "sums, products, .T and .inv() of expressions: a non-linear function of the entries has no linear "
-            "pencil. For random features write its Gaussian equivalent, a linear part plus independent noise",
+            "sums, products, .T and .inv() of expressions: a non-linear function of the entries has no "
+            "linear pencil. For random features write its Gaussian equivalent, a linear part plus independent noise",
         )
 
     def __str__(self) -> str:
