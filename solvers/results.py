@@ -5,8 +5,11 @@ from enum import IntEnum
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Array, Float, Inexact, Int, Num
+
+from freeridge.solvers.errors import shorten
 
 
 class Code(IntEnum):
@@ -62,6 +65,13 @@ class Prediction(eqx.Module):
 
     Quantities are attributes: ``prediction.risk``. ``ok`` says whether every point is certified, ``message``
     is the advice for the worst code.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> print(Prediction({"risk": jnp.array([0.25, 0.5])}, jnp.array(1e-16), jnp.array(0)))
+    risk = [0.25 0.5 ] (shape (2,), float64)
+    residual 1.0e-16; certified
     """
 
     quantities: dict[str, Inexact[Array, "..."]]
@@ -74,6 +84,13 @@ class Prediction(eqx.Module):
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self.quantities]
+
+    def __str__(self) -> str:
+        """The values, the largest residual and the advice; under a transformation of JAX, what is known."""
+        if any(isinstance(value, jax.core.Tracer) for value in jax.tree.leaves(self)):
+            return repr(self)
+        lines = [f"{name} = {shorten(np.asarray(value))}" for name, value in self.quantities.items()]
+        return "\n".join([*lines, f"residual {np.max(self.residual):.1e}; {self.message}"])
 
     @property
     def ok(self) -> bool:

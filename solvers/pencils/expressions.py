@@ -171,7 +171,7 @@ class Matrix:
             function,
             self,
             "sums, products, .T and .inv() of expressions: a non-linear function of the entries has no "
-            "linear pencil. For random features write its Gaussian equivalent, a linear part plus independent noise",
+            "linear pencil. For random features write its Gaussian equivalent: a linear part plus noise",
         )
 
     def __str__(self) -> str:
