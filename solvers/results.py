@@ -122,6 +122,13 @@ class Estimate(eqx.Module):
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self.mean]
 
+    def __str__(self) -> str:
+        """Means and standard errors."""
+        return "\n".join(
+            f"{name} = {shorten(mean)} +- {shorten(self.standard_error[name])}"
+            for name, mean in self.mean.items()
+        )
+
 
 def _named(quantities: Mapping[str, Any], name: str, kind: str) -> Any:
     if name.startswith("__") or name not in quantities:

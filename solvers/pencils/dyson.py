@@ -10,7 +10,7 @@ transposed, between words $L$ and $R$; $D$ is the dimension of blocks $k$ and $l
 dimensions do not mix in $G$, so that each dimension is a *sector* of its own. The unknowns are the traces.
 
 Blocks of dimension 1 come with vectors. They change a trace by one part in $D$ and therefore have no share in
-the equation; quadratic forms are read off afterwards (:mod:`freeridge.solvers.pencils.readout`).
+the equation; quadratic forms are read off afterwards (:mod:`freeridge.solvers.pencils.system`).
 """
 
 from collections.abc import Iterable
@@ -25,6 +25,17 @@ from freeridge.solvers.pencils.pencil import Pencil
 from freeridge.solvers.pencils.words import Polynomial, Word, is_random, join, show, split
 
 Pair = tuple[int, int]
+
+INVERTIBLE = (
+    "an inverse that exists without the Gaussians, where the solution starts from; add a ridge, as in "
+    "(X.T @ X + lam).inv()"
+)
+
+
+class SingularPencil(InvalidSetting):
+    """A pencil without an inverse where its Gaussians are zero; ``row`` is one that makes it so."""
+
+    row: int
 
 
 class Unknown(NamedTuple):
@@ -211,12 +222,9 @@ def _aligned(pencil: Pencil) -> Pencil:
     for row in sorted(range(size), key=lambda i: i not in usable[i]):
         if not place(row, set()):
             held = [show(w) for j in range(size) for w in pencil.entries.get((row, j), {})]
-            raise InvalidSetting(
-                "expression",
-                " + ".join(held) or "0",
-                "an inverse that exists without the Gaussians, where the solution starts from; add a ridge, "
-                "as in (X.T @ X + lam).inv()",
-            )
+            error = SingularPencil("expression", " + ".join(held) or "0", INVERTIBLE)
+            error.row = row
+            raise error
     new = {old: column for column, old in row_of.items()}
     entries = {(new[i], j): found for (i, j), found in pencil.entries.items()}
     readouts = {

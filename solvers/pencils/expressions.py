@@ -98,9 +98,16 @@ class Matrix:
                 f"equal inner dimensions; {describe(self)} has {self.shape[1]} columns and {describe(other)} "
                 f"has {other.shape[0]} rows",
             )
-        factors = [f for e in (self, other) for f in (e.factors if isinstance(e, Product) else (e,))]
+        scalar: sympy.Expr = ONE
+        factors: list[Matrix] = []
+        for operand in (self, other):
+            if isinstance(operand, Scaled):
+                scalar, operand = scalar * operand.factor, operand.inner
+            factors += operand.factors if isinstance(operand, Product) else [operand]
         factors = [f for f in factors if not isinstance(f, Identity)] or factors[:1]
-        return factors[0] if len(factors) == 1 else Product(tuple(factors), (self.shape[0], other.shape[1]))
+        one = len(factors) == 1
+        product = factors[0] if one else Product(tuple(factors), (self.shape[0], other.shape[1]))
+        return product * scalar
 
     def __rmatmul__(self, other: Any) -> "Matrix":
         raise InvalidSetting("@", other, f"a matrix on the left of {describe(self)}")

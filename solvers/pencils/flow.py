@@ -52,11 +52,14 @@ class Flow:
         self.sources: list[Form] = []
         """... a combination of sources."""
         self.known: dict[object, int] = {}
+        self.inverses: dict[int, Inverse] = {}
+        """What the blocks that solve for something solve with."""
 
     def __copy__(self) -> "Flow":
         other = Flow()
         other.dimensions, other.rows = list(self.dimensions), list(self.rows)
         other.sources, other.known = list(self.sources), dict(self.known)
+        other.inverses = dict(self.inverses)
         return other
 
     def entries(self) -> dict[tuple[int, int], Polynomial]:
@@ -125,6 +128,7 @@ class Flow:
         key = ("inverse", matrix.inner, frozenset(form.items()))
         if key not in self.known:
             index = self._new(key, matrix.shape[0])
+            self.inverses[index] = matrix
             image = self.apply(matrix.inner, {(index, EMPTY): ONE})
             if not image:
                 raise InvalidSetting("inv", matrix, "an expression that is not zero")

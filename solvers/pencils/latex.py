@@ -65,6 +65,8 @@ class _Printer(LatexPrinter):  # type: ignore[misc]
     def _print_Symbol(self, symbol: sympy.Symbol, style: str = "plain") -> str:
         name = symbol.name.rstrip("'")
         text = super()._print_Symbol(sympy.Symbol(name), style)
+        # Several letters side by side would read as a product.
+        text = rf"\mathrm{{{text}}}" if text.isalpha() and len(text) > 1 else text
         return text + "'" * (len(symbol.name) - len(name))
 
     def _print_MatrixSymbol(self, symbol: MatrixSymbol) -> str:

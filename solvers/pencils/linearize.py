@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import sympy
 
-from freeridge.solvers.pencils.dyson import dyson_equation
+from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.pencils.dyson import INVERTIBLE, DysonEquation, SingularPencil, dyson_equation
 from freeridge.solvers.pencils.expressions import ONE, Dimension, Matrix, Product, Scaled, Sum
 from freeridge.solvers.pencils.flow import Flow, Form
 from freeridge.solvers.pencils.merging import merge
@@ -36,6 +37,7 @@ def linearize(wanted: Mapping[str, Traces]) -> Pencil:
             growing = _cheapest(growing, name, factor, matrix)
         if traces.constant != 0:
             growing.readouts[name].append(Readout(traces.constant, EMPTY, ONE))
+    growing.equation()
     return growing.pencil()
 
 
@@ -72,6 +74,14 @@ class _Growing:
         other.readouts[name] += other.flow.readouts(factor, start, form)
         return other
 
+    def equation(self) -> DysonEquation:
+        """Of the pencil as it stands; refused with the inverse that does not exist."""
+        try:
+            return dyson_equation(self.pencil())
+        except SingularPencil as error:
+            singular = self.flow.inverses.get(error.row, error.value)
+            raise InvalidSetting("inv", singular, INVERTIBLE) from None
+
     def pencil(self) -> Pencil:
         """As it stands."""
         return Pencil(
@@ -97,5 +107,5 @@ def _cheapest(growing: _Growing, name: str, factor: sympy.Expr, matrix: Matrix) 
 
 def _cost(trial: _Growing) -> tuple[int, int, int]:
     """Unknowns, blocks, and terms in the blocks."""
-    unknowns = len(merge(dyson_equation(trial.pencil())).representatives)
+    unknowns = len(merge(trial.equation()).representatives)
     return unknowns, len(trial.flow.dimensions), sum(map(len, trial.flow.rows))

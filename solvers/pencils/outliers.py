@@ -5,14 +5,16 @@ $\lambda$, $f \approx |w^\top u|^2 / (\lambda - x)$ with the unit eigenvector u.
 increases, so $1/f$ falls through zero at every outlier and nowhere else.
 """
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from scipy.optimize import elementwise
 
 from freeridge.solvers.pencils.edges import Resolvent, Support, nodes, residues
-from freeridge.solvers.pencils.expressions import ONE, Dimension, Matrix, Product, Scaled
+from freeridge.solvers.pencils.expressions import ONE, Inverse, Matrix, Product, Scaled, Sum
 
 _POINTS = 200  # in each gap
 _NEAREST, _FARTHEST = 1e-7, 1e3  # from the outermost edges, relative to the radius of the bulk
@@ -44,30 +46,30 @@ def columns(expression: Matrix) -> tuple[Matrix, ...]:
     >>> X, w, v = fr.gaussian("X", n, d), fr.vector("w", d), fr.vector("v", n)
     >>> columns(X.T @ X + 2 * w @ w.T + X.T @ v @ v.T @ X)
     (w, X.T @ v)
+    >>> columns(X.T @ (1 + 2 * v @ v.T) @ X)
+    (X.T @ v,)
     """
-    return tuple(dict.fromkeys(_columns(expression, expression.shape[0])))
+    return tuple(dict.fromkeys(_columns(expression)))
 
 
-def _columns(matrix: Matrix, dimension: Dimension) -> Iterator[Matrix]:
-    if isinstance(matrix, Scaled):
-        yield from _columns(matrix.inner, dimension)
-    elif matrix.shape == (dimension, ONE):
-        yield matrix
-    elif matrix.shape == (ONE, dimension):
-        yield matrix.T
-    elif isinstance(matrix, Product):
-        cut = next((i for i, factor in enumerate(matrix.factors) if factor.shape[1] == ONE), None)
-        if cut is not None and matrix.shape[0] == dimension:
-            head, *rest = (f.inner if isinstance(f, Scaled) else f for f in matrix.factors[: cut + 1])
-            for factor in rest:
-                head = head @ factor
-            yield head
-        else:
-            for factor in matrix.factors:
-                yield from _columns(factor, dimension)
-    else:
-        for operand in matrix.operands:
-            yield from _columns(operand, dimension)
+def _columns(matrix: Matrix) -> Iterator[Matrix]:
+    """Columns whose span holds the range of every rank-one part."""
+    match matrix:
+        case Scaled():
+            yield from _columns(matrix.inner)
+        case Sum():
+            for term in matrix.terms:
+                yield from _columns(term)
+        case Inverse():
+            for column in _columns(matrix.inner):
+                yield matrix @ column
+        case Product():
+            thin = [i for i, factor in enumerate(matrix.factors) if factor.shape[1] == ONE]
+            for i, factor in enumerate(matrix.factors[: thin[0] + 1 if thin else None]):
+                for column in _columns(factor):
+                    yield reduce(operator.matmul, [*matrix.factors[:i], column])
+        case _ if matrix.shape[1] == ONE:
+            yield matrix
 
 
 def find_outliers(resolvent: Resolvent, support: Support, names: Sequence[str]) -> Outliers:

@@ -97,3 +97,14 @@ def test_what_makes_no_sense_is_refused_by_name(make, words) -> None:  # type: i
 def test_singular_without_randomness_is_refused(expression) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InvalidSetting, match="without the Gaussians|not zero"):
         fr.derive(fr.trace(expression))
+
+
+def test_the_inverse_that_does_not_exist_is_named() -> None:
+    with pytest.raises(InvalidSetting, match=r"inv = \(X.T @ X\).inv\(\): expected an inverse that exists"):
+        fr.derive(fr.trace(Sigma @ (X.T @ X).inv() @ Sigma))
+
+
+def test_scalars_stand_in_front_wherever_they_were_written() -> None:
+    a = fr.scalar("a")
+    assert a * w @ w.T == a * (w @ w.T) == w @ (a * w.T)
+    assert str(fr.sqrt(1 + a * w @ w.T)) == "(a*(w @ w.T) + I_d)**(1/2)"
