@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import sympy
 from jaxtyping import Array, Float, Inexact
 
-from freeridge.solvers.pencils.closed_form import ClosedForm
 from freeridge.solvers.pencils.dyson import dyson_equation
+from freeridge.solvers.pencils.equations.closed_form import ClosedForm
+from freeridge.solvers.pencils.equations.reduced_equations import ReducedEquations, reduce_equations
 from freeridge.solvers.pencils.expressions import Matrix
 from freeridge.solvers.pencils.linearize import linearize
 from freeridge.solvers.pencils.merging import MergedEquation, coefficients_of, merge
 from freeridge.solvers.pencils.pencil import Pencil
-from freeridge.solvers.pencils.reduced_equations import ReducedEquations, reduce_equations
 from freeridge.solvers.pencils.rounding import rounding_errors
 from freeridge.solvers.pencils.schur import reduced
 from freeridge.solvers.pencils.solve import solve
@@ -27,7 +27,7 @@ from freeridge.solvers.replicates import Key
 from freeridge.solvers.results import Code, Estimate, Prediction
 
 if TYPE_CHECKING:
-    from freeridge.solvers.pencils.convergence import Convergence
+    from freeridge.solvers.pencils.draws.convergence import Convergence
 
 # A trace of which rounding has left fewer than three digits is not given.
 _LARGEST_ERROR = 1e-3
@@ -154,10 +154,10 @@ class Equations:
     def simulate(self, key: Key, replicates: int = 20, *, progress: bool = False, **values: Any) -> Estimate:
         """The traces measured on draws of the Gaussian matrices, by evaluating the expression itself.
 
-        Arguments are those of :func:`freeridge.solvers.pencils.sampling.simulate`; dimensions are whole
+        Arguments are those of :func:`freeridge.solvers.pencils.draws.sampling.simulate`; dimensions are whole
         numbers.
         """
-        from freeridge.solvers.pencils.sampling import simulate
+        from freeridge.solvers.pencils.draws.sampling import simulate
 
         return simulate(self, key, replicates, progress=progress, **values)
 
@@ -172,9 +172,9 @@ class Equations:
     ) -> "Convergence":
         """Theory against simulation at growing size, and how fast the gap closes.
 
-        Arguments are those of :func:`freeridge.solvers.pencils.finite_size.validate`.
+        Arguments are those of :func:`freeridge.solvers.pencils.draws.finite_size.validate`.
         """
-        from freeridge.solvers.pencils.finite_size import validate
+        from freeridge.solvers.pencils.draws.finite_size import validate
 
         return validate(self, scales, replicates, key, progress=progress, **values)
 

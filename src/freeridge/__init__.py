@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from freeridge.solvers.agreement import Agreement as Agreement
     from freeridge.solvers.agreement import validate as validate
     from freeridge.solvers.errors import InvalidSetting as InvalidSetting
-    from freeridge.solvers.pencils.density import spectral_density as spectral_density
+    from freeridge.solvers.pencils.densities.density import spectral_density as spectral_density
     from freeridge.solvers.pencils.derive import derive as derive
     from freeridge.solvers.pencils.from_sympy import pencil as pencil
     from freeridge.solvers.pencils.symbols import deterministic as deterministic
@@ -101,7 +101,7 @@ _HOME = {
     "pencil": "freeridge.solvers.pencils.from_sympy",
     "quadratic_form": "freeridge.solvers.pencils.traces",
     "scalar": "freeridge.solvers.pencils.symbols",
-    "spectral_density": "freeridge.solvers.pencils.density",
+    "spectral_density": "freeridge.solvers.pencils.densities.density",
     "sqrt": "freeridge.solvers.pencils.symbols",
     "sweep": "freeridge.solvers.sweeps",
     "trace": "freeridge.solvers.pencils.traces",

@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 from tests.solvers.pencils import cases, learning_cases
 
-from freeridge.solvers.pencils.convergence import Convergence
-from freeridge.solvers.pencils.finite_size import validate
+from freeridge.solvers.pencils.draws.convergence import Convergence
+from freeridge.solvers.pencils.draws.finite_size import validate
 from freeridge.solvers.pencils.values import argument
 
 CASES = {**cases.CASES, **learning_cases.CASES}

@@ -7,9 +7,9 @@ from tests.solvers.pencils import written_equations as written
 from tests.solvers.pencils.written_equations import Written
 
 import freeridge as fr
-from freeridge.solvers.pencils.closed_form import ClosedForm
-from freeridge.solvers.pencils.matrix_functions import QuadraticForm
-from freeridge.solvers.pencils.reduced_equations import reduce_equations
+from freeridge.solvers.pencils.equations.closed_form import ClosedForm
+from freeridge.solvers.pencils.equations.matrix_functions import QuadraticForm
+from freeridge.solvers.pencils.equations.reduced_equations import reduce_equations
 
 phi, gamma = sympy.symbols("phi gamma", positive=True)
 lam = fr.scalar("lambda")

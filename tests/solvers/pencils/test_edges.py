@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import brentq
 
 import freeridge as fr
-from freeridge.solvers.pencils.density import SpectralDensity, spectral_density
-from freeridge.solvers.pencils.edges import find_support
+from freeridge.solvers.pencils.densities.density import SpectralDensity, spectral_density
+from freeridge.solvers.pencils.densities.edges import find_support
 
 n, d, m = fr.dims("n d m")
 X, Y = fr.gaussian("X", n, d, variance=1 / n), fr.gaussian("Y", m, d, variance=1 / m)

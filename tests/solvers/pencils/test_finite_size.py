@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import freeridge as fr
-from freeridge.solvers.pencils import finite_size
-from freeridge.solvers.pencils.convergence import Convergence, fitted_rate
 from freeridge.solvers.pencils.derive import Equations
-from freeridge.solvers.pencils.finite_size import validate
-from freeridge.solvers.pencils.sampling import simulate_scaled
+from freeridge.solvers.pencils.draws import finite_size
+from freeridge.solvers.pencils.draws.convergence import Convergence, fitted_rate
+from freeridge.solvers.pencils.draws.finite_size import validate
+from freeridge.solvers.pencils.draws.sampling import simulate_scaled
 
 n, d = fr.dims("n d")
 lam = fr.scalar("lambda")

@@ -4,8 +4,8 @@ import pytest
 import sympy
 
 import freeridge as fr
-from freeridge.solvers.pencils.latex import latex
-from freeridge.solvers.pencils.matrix_functions import (
+from freeridge.solvers.pencils.equations.latex import latex
+from freeridge.solvers.pencils.equations.matrix_functions import (
     MatrixSymbol,
     NormalizedTrace,
     QuadraticForm,

@@ -7,7 +7,7 @@ import pytest
 
 import freeridge as fr
 from freeridge.solvers.pencils.derive import Equations
-from freeridge.solvers.pencils.sampling import simulate
+from freeridge.solvers.pencils.draws.sampling import simulate
 
 n, d = fr.dims("n d")
 lam, z = fr.scalar("lambda"), fr.scalar("z")

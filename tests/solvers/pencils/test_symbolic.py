@@ -10,8 +10,8 @@ from tests.solvers.pencils import written_equations as written
 from tests.solvers.pencils.written_equations import Written, d, lam, n
 
 import freeridge as fr
-from freeridge.solvers.pencils.matrix_functions import MatrixSymbol, NormalizedTrace
-from freeridge.solvers.pencils.reduced_equations import ReducedEquations, reduce_equations
+from freeridge.solvers.pencils.equations.matrix_functions import MatrixSymbol, NormalizedTrace
+from freeridge.solvers.pencils.equations.reduced_equations import ReducedEquations, reduce_equations
 from freeridge.solvers.pencils.traces import Traces
 
 # The direct solution is compiled for each, which takes its time.

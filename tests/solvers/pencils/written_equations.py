@@ -7,7 +7,7 @@ import numpy as np
 
 import freeridge as fr
 from freeridge.solvers.pencils.derive import Equations
-from freeridge.solvers.pencils.reduced_equations import ReducedEquations, reduce_equations
+from freeridge.solvers.pencils.equations.reduced_equations import ReducedEquations, reduce_equations
 
 n, d, m = fr.dims("n d m")
 lam = fr.scalar("lambda")

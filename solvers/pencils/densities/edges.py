@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freeridge.solvers.pencils.spectral_branch import is_real
+from freeridge.solvers.pencils.densities.spectral_branch import is_real
 
 # Values by name at points on or above the real axis; NaN where no solution is certified.
 Resolvent = Callable[[np.ndarray], Mapping[str, np.ndarray]]

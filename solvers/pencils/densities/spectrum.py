@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from freeridge.solvers.pencils.edges import Support, nodes
-from freeridge.solvers.pencils.outliers import Outliers
+from freeridge.solvers.pencils.densities.edges import Support, nodes
+from freeridge.solvers.pencils.densities.outliers import Outliers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

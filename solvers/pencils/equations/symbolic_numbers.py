@@ -14,11 +14,11 @@ from jaxtyping import Inexact
 
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.pencils.algebra import AtomAlgebra
-from freeridge.solvers.pencils.matrix_functions import NormalizedTrace, QuadraticForm
+from freeridge.solvers.pencils.equations.matrix_functions import NormalizedTrace, QuadraticForm
 from freeridge.solvers.pencils.values import Numbers, read_numbers
 
 if TYPE_CHECKING:
-    from freeridge.solvers.pencils.reduced_equations import ReducedEquations
+    from freeridge.solvers.pencils.equations.reduced_equations import ReducedEquations
 
 _STEPS = 12
 _NEWTON_STEPS = 30

@@ -11,14 +11,14 @@ from typing import Any
 
 import sympy
 
-from freeridge.solvers.pencils.closed_form import ClosedForm, closed_form
+from freeridge.solvers.pencils.equations.closed_form import ClosedForm, closed_form
+from freeridge.solvers.pencils.equations.latex import latex_of
+from freeridge.solvers.pencils.equations.matrix_functions import NormalizedTrace, QuadraticForm, tidy
+from freeridge.solvers.pencils.equations.ratios import in_ratios, ratios_of
+from freeridge.solvers.pencils.equations.symbolic import SymbolicSystem
+from freeridge.solvers.pencils.equations.symbolic_numbers import Solution, solve_equations
 from freeridge.solvers.pencils.expressions import Dimension
-from freeridge.solvers.pencils.latex import latex_of
-from freeridge.solvers.pencils.matrix_functions import NormalizedTrace, QuadraticForm, tidy
 from freeridge.solvers.pencils.merging import MergedEquation
-from freeridge.solvers.pencils.ratios import in_ratios, ratios_of
-from freeridge.solvers.pencils.symbolic import SymbolicSystem
-from freeridge.solvers.pencils.symbolic_numbers import Solution, solve_equations
 from freeridge.solvers.pencils.values import Symbols
 
 # By the first letter of the dimension; the earlier ones are kept when one of two can be eliminated.

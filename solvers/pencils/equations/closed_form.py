@@ -12,12 +12,12 @@ import numpy as np
 import sympy
 
 from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.pencils.equations.matrix_functions import MatrixSymbol, QuadraticForm
+from freeridge.solvers.pencils.equations.symbolic_numbers import follow
 from freeridge.solvers.pencils.expressions import as_scalar
-from freeridge.solvers.pencils.matrix_functions import MatrixSymbol, QuadraticForm
-from freeridge.solvers.pencils.symbolic_numbers import follow
 
 if TYPE_CHECKING:
-    from freeridge.solvers.pencils.reduced_equations import ReducedEquations
+    from freeridge.solvers.pencils.equations.reduced_equations import ReducedEquations
 
 _HIGHEST_DEGREE = 3
 _POINTS = 12

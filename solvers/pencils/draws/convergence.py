@@ -27,7 +27,7 @@ class Rate(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Convergence:
     """Theory and simulation at growing size; made by
-    :func:`freeridge.solvers.pencils.finite_size.validate`.
+    :func:`freeridge.solvers.pencils.draws.finite_size.validate`.
 
     Real and imaginary parts of complex traces are quantities of their own, ``value.real`` and ``value.imag``.
 

@@ -9,7 +9,14 @@ from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import known
 from freeridge.solvers.pencils.algebra import AtomAlgebra, SectorAlgebra
 from freeridge.solvers.pencils.derive import Equations
-from freeridge.solvers.pencils.drawing import Draw, Draws, Value, WholeNumbers, real_if_real, trace_of_product
+from freeridge.solvers.pencils.draws.drawing import (
+    Draw,
+    Draws,
+    Value,
+    WholeNumbers,
+    real_if_real,
+    trace_of_product,
+)
 from freeridge.solvers.pencils.expressions import (
     ONE,
     Dimension,
@@ -67,7 +74,7 @@ def simulate(
     Examples
     --------
     >>> import freeridge as fr
-    >>> from freeridge.solvers.pencils.sampling import simulate
+    >>> from freeridge.solvers.pencils.draws.sampling import simulate
     >>> n, d = fr.dims("n d")
     >>> X, lam = fr.gaussian("X", n, d, variance=1 / n), fr.scalar("lambda")
     >>> eq = fr.derive(fr.normalized_trace((X.T @ X + lam).inv()))

@@ -10,13 +10,13 @@ import numpy as np
 import sympy
 
 from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.pencils.densities.edges import Resolvent, Support, find_support, nodes
+from freeridge.solvers.pencils.densities.outliers import Outliers, columns, find_outliers
+from freeridge.solvers.pencils.densities.spectral_branch import SpectralBranch, is_real
+from freeridge.solvers.pencils.densities.spectrum import Spectrum
 from freeridge.solvers.pencils.derive import ADVICE, Equations, derive
-from freeridge.solvers.pencils.drawing import Draws, WholeNumbers
-from freeridge.solvers.pencils.edges import Resolvent, Support, find_support, nodes
+from freeridge.solvers.pencils.draws.drawing import Draws, WholeNumbers
 from freeridge.solvers.pencils.expressions import ONE, Deterministic, Matrix, Vector
-from freeridge.solvers.pencils.outliers import Outliers, columns, find_outliers
-from freeridge.solvers.pencils.spectral_branch import SpectralBranch, is_real
-from freeridge.solvers.pencils.spectrum import Spectrum
 from freeridge.solvers.pencils.traces import normalized_trace, quadratic_form, trace
 from freeridge.solvers.pencils.values import Numbers, read_numbers
 from freeridge.solvers.results import Code, Prediction

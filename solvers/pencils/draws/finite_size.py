@@ -8,9 +8,9 @@ import numpy as np
 
 from freeridge.solvers.agreement import Agreement
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.solvers.pencils.convergence import Convergence
 from freeridge.solvers.pencils.derive import Equations
-from freeridge.solvers.pencils.sampling import simulate_scaled
+from freeridge.solvers.pencils.draws.convergence import Convergence
+from freeridge.solvers.pencils.draws.sampling import simulate_scaled
 from freeridge.solvers.pencils.values import read_numbers
 from freeridge.solvers.replicates import Key, key_entropy
 
@@ -63,7 +63,7 @@ def validate(
     Examples
     --------
     >>> import freeridge as fr
-    >>> from freeridge.solvers.pencils.finite_size import validate
+    >>> from freeridge.solvers.pencils.draws.finite_size import validate
     >>> n, d = fr.dims("n d")
     >>> X, lam = fr.gaussian("X", n, d, variance=1 / n), fr.scalar("lambda")
     >>> eq = fr.derive(fr.normalized_trace((X.T @ X + lam).inv()))

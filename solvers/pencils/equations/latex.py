@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import sympy
 from sympy.printing.latex import LatexPrinter
 
-from freeridge.solvers.pencils.matrix_functions import (
+from freeridge.solvers.pencils.equations.matrix_functions import (
     MatrixSymbol,
     NormalizedTrace,
     QuadraticForm,
@@ -19,7 +19,7 @@ from freeridge.solvers.pencils.matrix_functions import (
 )
 
 if TYPE_CHECKING:
-    from freeridge.solvers.pencils.reduced_equations import ReducedEquations
+    from freeridge.solvers.pencils.equations.reduced_equations import ReducedEquations
 
 
 def latex_of(equations: "ReducedEquations") -> str:

@@ -13,7 +13,7 @@ from functools import reduce
 import numpy as np
 from scipy.optimize import elementwise
 
-from freeridge.solvers.pencils.edges import Resolvent, Support, nodes, residues
+from freeridge.solvers.pencils.densities.edges import Resolvent, Support, nodes, residues
 from freeridge.solvers.pencils.expressions import ONE, Inverse, Matrix, Product, Scaled, Sum
 
 _POINTS = 200  # in each gap

@@ -10,8 +10,7 @@ import sympy
 
 from freeridge.solvers.pencils.dyson import Pair
 from freeridge.solvers.pencils.elimination import Inverse
-from freeridge.solvers.pencils.expressions import ONE, Deterministic, Dimension, Vector
-from freeridge.solvers.pencils.matrix_functions import (
+from freeridge.solvers.pencils.equations.matrix_functions import (
     MatrixSymbol,
     NormalizedTrace,
     QuadraticForm,
@@ -19,9 +18,10 @@ from freeridge.solvers.pencils.matrix_functions import (
     VectorSymbol,
     tidy,
 )
+from freeridge.solvers.pencils.equations.ratios import in_ratios
+from freeridge.solvers.pencils.expressions import ONE, Deterministic, Dimension, Vector
 from freeridge.solvers.pencils.merging import MergedEquation, Sample
 from freeridge.solvers.pencils.pencil import Readout
-from freeridge.solvers.pencils.ratios import in_ratios
 from freeridge.solvers.pencils.words import FrozenPolynomial, Polynomial, Word, has_vector, is_random
 
 ZERO = sympy.Integer(0)

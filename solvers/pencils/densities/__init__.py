@@ -1,0 +1,1 @@
+"""Spectral densities of self-adjoint expressions: branch, density, edges, point masses, outliers."""

@@ -1,0 +1,1 @@
+"""Expressions evaluated on draws of their Gaussian matrices, and compared with theory at growing size."""

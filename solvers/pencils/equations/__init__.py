@@ -1,0 +1,1 @@
+"""A Dyson equation as mathematics: in SymPy, in LaTeX, in formulas, and solved as it is printed."""
