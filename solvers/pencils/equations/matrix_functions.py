@@ -13,6 +13,8 @@ import sympy
 
 Split = tuple[sympy.Expr, sympy.Expr]
 
+_LONGEST = 200  # operations in an expression that is factored
+
 
 class MatrixSymbol(sympy.Symbol):  # type: ignore[misc]
     """A deterministic symmetric matrix."""
@@ -118,18 +120,18 @@ def tidy(expression: sympy.Expr) -> sympy.Expr:
             parts.append((sympy.Mul(scalar, *(c for c, _ in factors)), sympy.Mul(*(m for _, m in factors))))
         return _sum(parts)
     if is_matrix(expression):
-        return sympy.factor(expression)
+        return _factored(expression)
     # Numbers made from matrices are symbols to the algorithms for polynomials.
     functions = {x: x.func(*map(tidy, x.args)) for x in expression.atoms(_Scalar)}
     expression = expression.xreplace(functions)
     names = {x: sympy.Dummy() for x in expression.atoms(_Scalar)}
     plain = expression.xreplace(names)
-    forms = [plain, sympy.factor(plain)]
+    forms = [plain, _factored(plain)]
     values = {x: f for f, x in names.items()}
     if names and plain.is_polynomial(*values):
         polynomial = sympy.Poly(plain, *values)
         terms = [
-            (sympy.factor(c), [x**k for x, k in zip(values, powers, strict=True)])
+            (_factored(c), [x**k for x, k in zip(values, powers, strict=True)])
             for powers, c in polynomial.terms()
         ]
         forms.append(sympy.Add(*(c * sympy.Mul(*factors) for c, factors in terms)))
@@ -137,6 +139,13 @@ def tidy(expression: sympy.Expr) -> sympy.Expr:
             forms.append(_together(polynomial, values))
     found = (form.xreplace(values) for form in forms)
     return min(found, key=lambda e: (e.count_ops(), not isinstance(e, sympy.Mul)))
+
+
+def _factored(expression: sympy.Expr) -> sympy.Expr:
+    """The factors, where they can be found in no time; a long sum in many symbols takes hours."""
+    if expression.count_ops() > _LONGEST:
+        return sympy.factor_terms(expression)
+    return sympy.factor(expression)
 
 
 def _together(polynomial: sympy.Poly, values: dict[sympy.Symbol, sympy.Expr]) -> sympy.Expr:

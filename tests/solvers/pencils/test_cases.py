@@ -17,7 +17,6 @@ from freeridge.solvers.pencils.draws.finite_size import validate
 from freeridge.solvers.pencils.values import argument
 
 CASES = {**cases.CASES, **learning_cases.CASES}
-FAST = [name for name, case in CASES.items() if case.fast]
 EVERY = [
     pytest.param(name, marks=() if case.fast else pytest.mark.slow, id=name) for name, case in CASES.items()
 ]
@@ -43,33 +42,22 @@ def test_every_symbol_is_asked_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_certified(name: str) -> None:
-    found = converged(name)
+def test_theory_is_certified_exact_and_what_is_simulated(name: str) -> None:
+    """One test for each case, since what it compiles and draws serves all three."""
+    case, found = CASES[name], converged(name)
     assert found.ok, found.points[0].message
     assert max(point.residual for point in found.points) < 1e-13
-
-
-@pytest.mark.parametrize("name", [param for param in EVERY if CASES[str(param.id)].exact is not dict])
-def test_closed_form(name: str) -> None:
-    case = CASES[name]
     evaluation = case.equations.evaluate(**case.values)
     for quantity, expected in case.exact().items():
         np.testing.assert_allclose(evaluation.quantities[quantity], expected, rtol=1e-10, err_msg=quantity)
+    assert all(abs(score) < 4 for score in found.extrapolated.scores.values()), str(found)
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_simulation(name: str) -> None:
-    scores = converged(name).extrapolated.scores
-    assert all(abs(score) < 4 for score in scores.values()), str(converged(name))
-
-
-@pytest.mark.parametrize(
-    "names", [FAST, pytest.param(list(CASES), marks=pytest.mark.slow)], ids=["fast", "all"]
-)
-def test_scores_of_all_cases_together(names: list[str]) -> None:
+@pytest.mark.slow
+def test_scores_of_all_cases_together() -> None:
     """One quantity of each case, since those of one case share their draws: the sum of squares of independent
     normal scores.
     """
-    scores = [next(iter(converged(name).extrapolated.scores.values())) for name in names]
-    total = stats.chi2(len(names))
+    scores = [next(iter(converged(name).extrapolated.scores.values())) for name in CASES]
+    total = stats.chi2(len(scores))
     assert total.ppf(1e-3) < np.sum(np.square(scores)) < total.isf(1e-3)
