@@ -13,7 +13,8 @@ import sympy
 
 Split = tuple[sympy.Expr, sympy.Expr]
 
-_LONGEST = 200  # operations in an expression that is factored
+# An expression that is factored has at most so many operations, and symbols.
+_LONGEST, _MOST_SYMBOLS = 300, 10
 
 
 class MatrixSymbol(sympy.Symbol):  # type: ignore[misc]
@@ -142,8 +143,10 @@ def tidy(expression: sympy.Expr) -> sympy.Expr:
 
 
 def _factored(expression: sympy.Expr) -> sympy.Expr:
-    """The factors, where they can be found in no time; a long sum in many symbols takes hours."""
-    if expression.count_ops() > _LONGEST:
+    """The factors, where they can be found in no time; a long sum in many symbols can take hours, or not,
+    by the order in which SymPy meets the symbols.
+    """
+    if expression.count_ops() > _LONGEST or len(expression.free_symbols) > _MOST_SYMBOLS:
         return sympy.factor_terms(expression)
     return sympy.factor(expression)
 

@@ -6,6 +6,7 @@ randomness, by Newton's method; those of higher order are linear and follow.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -94,7 +95,7 @@ class Evaluator:
     def forget(self, names: list[sympy.Symbol]) -> None:
         """New values for some symbols."""
         changed = set(names)
-        self._known = {e: value for e, value in self._known.items() if not changed & e.free_symbols}
+        self._known = {e: value for e, value in self._known.items() if not changed & _symbols_in(e)}
 
     def __call__(self, expression: sympy.Expr) -> Any:
         if expression not in self._known:
@@ -140,6 +141,14 @@ class Evaluator:
 
     def _form(self, left: Any, matrix: Any, right: Any) -> Any:
         return left @ matrix @ right if np.ndim(matrix) == 2 else np.sum(left * matrix * right)
+
+
+@cache
+def _symbols_in(expression: sympy.Basic) -> frozenset[sympy.Basic]:
+    """As ``free_symbols``, which SymPy collects anew at every call."""
+    if isinstance(expression, sympy.Symbol):
+        return frozenset([expression])
+    return frozenset().union(*map(_symbols_in, expression.args))
 
 
 def _plus(left: Any, right: Any) -> Any:
