@@ -14,7 +14,7 @@ import sympy
 Split = tuple[sympy.Expr, sympy.Expr]
 
 # An expression that is factored has at most so many operations, and symbols.
-_LONGEST, _MOST_SYMBOLS = 300, 10
+_LONGEST, _MOST_SYMBOLS = 200, 9
 
 
 class MatrixSymbol(sympy.Symbol):  # type: ignore[misc]
