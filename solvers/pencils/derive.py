@@ -115,7 +115,7 @@ class Equations:
         >>> point.ok, round(float(point.value), 12)
         (True, 0.828427124746)
         """
-        return self._evaluate(read_numbers(self.symbols, values))
+        return self.evaluate_numbers(read_numbers(self.symbols, values))
 
     @cached_property
     def system_of_equations(self) -> ReducedEquations:
@@ -179,8 +179,11 @@ class Equations:
         return validate(self, scales, replicates, key, progress=progress, **values)
 
     @cached_property
-    def _evaluate(self) -> Any:
-        # Compiled once for each structure of the numbers: sizes, and what commutes.
+    def evaluate_numbers(self) -> Any:
+        """:meth:`evaluate` for numbers that have been read; compiled once for each structure of them.
+
+        That is, for each combination of sizes and of what commutes.
+        """
         return jax.jit(lambda numbers: _evaluate(self.system(numbers), numbers))
 
     def system(self, numbers: Numbers) -> System:

@@ -15,6 +15,7 @@ the equation; quadratic forms are read off afterwards (:mod:`freeridge.solvers.p
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import sympy
@@ -22,7 +23,7 @@ import sympy
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.pencils.expressions import ONE, Dimension, Gaussian
 from freeridge.solvers.pencils.pencil import Pencil
-from freeridge.solvers.pencils.words import Polynomial, Word, is_random, join, show, split
+from freeridge.solvers.pencils.words import EMPTY, Polynomial, Word, is_random, join, show, split
 
 Pair = tuple[int, int]
 
@@ -78,6 +79,15 @@ class DysonEquation:
     def sector(self, dimension: Dimension) -> tuple[int, ...]:
         """The blocks of a dimension."""
         return tuple(i for i, found in enumerate(self.pencil.dimensions) if found == dimension)
+
+    @cached_property
+    def constant(self) -> set[int]:
+        """Blocks whose diagonal entry of $A - H$ is a multiple of the identity that no unknown changes."""
+        return {
+            i
+            for (i, j), found in self.deterministic.items()
+            if i == j and (i, i) not in self.feedback and set(found) == {EMPTY}
+        }
 
     @property
     def dimensions(self) -> tuple[Dimension, ...]:

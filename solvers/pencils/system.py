@@ -85,12 +85,7 @@ class System:
                 change = algebra.times(factor, self.word(dimension, term.word))
                 place = entries[dimension]
                 place[i, j] = algebra.plus(place[i, j], change) if (i, j) in place else change
-        touched = set(self.merged.equation.feedback)
-        constant = {
-            i
-            for (i, j), found in self.merged.equation.deterministic.items()
-            if i == j and (i, i) not in touched and set(found) == {()}
-        }
+        constant = self.merged.equation.constant
         return {d: Inverse(found, self.algebras[d], constant) for d, found in entries.items()}
 
     def readout(self, unknowns: Unknowns) -> dict[str, Array]:

@@ -86,7 +86,7 @@ def validate(
     for scale in scales:
         # Repeated eigenvalues are one atom: only the dimensions themselves change.
         sized = {d.name: scale * given.scalars[d.name] for d in equations.symbols.dimensions}
-        evaluation = equations._evaluate(given._replace(scalars={**given.scalars, **sized}))
+        evaluation = equations.evaluate_numbers(given._replace(scalars={**given.scalars, **sized}))
         estimate = simulate_scaled(
             equations, given, int(scale), [*key_entropy(key), int(scale)], replicates, progress=progress
         )

@@ -103,12 +103,7 @@ class SymbolicSystem:
                 if sign:
                     change = -sign * self._coefficient(term.coefficient) * values[at] * self._word(term.word)
                     held[i, j] = algebra.plus(held.get((i, j), ZERO), change)
-        constant = {
-            i
-            for (i, j), found in equation.deterministic.items()
-            if i == j and (i, i) not in equation.feedback and set(found) == {()}
-        }
-        inverses = {d: Inverse(found, algebra, constant) for d, found in entries.items()}
+        inverses = {d: Inverse(found, algebra, equation.constant) for d, found in entries.items()}
         if ONE in self.dimensions:
             inverses[ONE] = Inverse(self._thin(thin, inverses), algebra, set())
         return inverses

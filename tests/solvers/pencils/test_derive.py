@@ -50,7 +50,7 @@ def test_vmap_is_a_loop_and_jit_compiles_once() -> None:
 
     looped = jnp.stack([at(r) for r in ridges])
     np.testing.assert_allclose(jax.vmap(at)(ridges), looped, rtol=1e-12)
-    compiled = ridge()._evaluate
+    compiled = ridge().evaluate_numbers
     before = compiled._cache_size()
     ridge().evaluate(n=7, lam=0.2, Sigma=SPECTRUM, w=LABELER)
     assert compiled._cache_size() == before
