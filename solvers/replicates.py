@@ -284,8 +284,8 @@ def _collect(finished: Sequence[Mapping[str, Any]]) -> Replicates:
     # In double precision, whatever a replicate computed in: averages of many single ones lose digits.
     values = {name: np.stack([np.asarray(one[name], np.float64) for one in finished]) for name in finished[0]}
     with np.errstate(invalid="ignore"):  # an infinite value has an undefined error, which is NaN
-        mean = {name: value.mean(0) for name, value in values.items()}
-        error = {name: value.std(0, ddof=1) / len(value) ** 0.5 for name, value in values.items()}
+        mean = {name: np.asarray(value.mean(0)) for name, value in values.items()}
+        error = {name: np.asarray(value.std(0, ddof=1) / len(value) ** 0.5) for name, value in values.items()}
     return Replicates(mean, error, values)
 
 

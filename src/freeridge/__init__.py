@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from freeridge.theory.real_comparison import compare_groups as compare_groups
     from freeridge.theory.real_features import groups_from_data as groups_from_data
     from freeridge.theory.real_training import measure_group_risks as measure_group_risks
+    from freeridge.theory.tails.scaling_law import scaling_law as scaling_law
+    from freeridge.theory.tails.zipf_tail import ZipfTail as ZipfTail
 
 __version__ = "0.1.0"
 
@@ -85,6 +87,7 @@ _HOME = {
     "RandomVector": "freeridge.theory.labeler",
     "RidgeMixture": "freeridge.theory.mixture",
     "TwoAtoms": "freeridge.theory.covariance",
+    "ZipfTail": "freeridge.theory.tails.zipf_tail",
     "amplification_boundary": "freeridge.theory.bias_boundary",
     "colored_digits": "freeridge.theory.colored_digits",
     "colored_mnist": "freeridge.theory.colored_mnist",
@@ -101,6 +104,7 @@ _HOME = {
     "pencil": "freeridge.solvers.pencils.from_sympy",
     "quadratic_form": "freeridge.solvers.pencils.traces",
     "scalar": "freeridge.solvers.pencils.symbols",
+    "scaling_law": "freeridge.theory.tails.scaling_law",
     "spectral_density": "freeridge.solvers.pencils.densities.density",
     "sqrt": "freeridge.solvers.pencils.symbols",
     "sweep": "freeridge.solvers.sweeps",

@@ -27,6 +27,7 @@ SETTINGS = (
     "MinorityGroups",
     "ModelCollapse",
     "RidgeMixture",
+    "ZipfTail",
 )
 _TABLES = ("setting", "let", "fields", "sweep")
 
