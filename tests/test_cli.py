@@ -266,6 +266,7 @@ class Census(SimpleNamespace):
 
 def test_the_suites_decide_the_exit_code(ask: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from freeridge.theory import bias_suite, suite
+    from freeridge.theory.tails import hutter_suite
 
     out = tmp_path / "census.json"
     for one, other in [(True, True), (True, False), (False, True)]:
@@ -275,8 +276,11 @@ def test_the_suites_decide_the_exit_code(ask: Any, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(bias_suite, "run_bias_suite", bias)
         assert ask("validate", "--key", 3) == (int(not one), "the census of mixtures\n", "")
         assert ask("validate", "--suite", "bias", "--size", "quick", "--json")[0] == int(not other)
-        both = "the census of mixtures\n\nthe census of groups\n"
-        assert ask("validate", "--suite", "all", "--out", out) == (int(not (one and other)), both, "")
+        tails = Mock(return_value=Census(agrees=True, name="tails"))
+        monkeypatch.setattr(hutter_suite, "run_tail_suite", tails)
+        every = "the census of mixtures\n\nthe census of groups\n\nthe census of tails\n"
+        assert ask("validate", "--suite", "all", "--out", out) == (int(not (one and other)), every, "")
+        assert tails.call_args.args == (0, "full")
         assert [call.args for call in mixture.call_args_list] == [(3, "full"), (0, "full")]
         assert [call.args for call in bias.call_args_list] == [(0, "quick"), (0, "full")]
     assert json.loads(out.read_text())["result"]["bias"] == {"settings": ["groups"]}
@@ -327,7 +331,9 @@ def test_a_process_of_its_own_keeps_what_it_compiled(cache: Path, monkeypatch: p
 
 
 def test_a_cache_that_cannot_be_written_to_is_done_without() -> None:
-    code = "from freeridge.cli import prepare_jax; prepare_jax(); import jax; print(jax.numpy.ones(1).dtype)"
+    code = (
+        "from freeridge.tasks import prepare_jax; prepare_jax(); import jax; print(jax.numpy.ones(1).dtype)"
+    )
     environment = os.environ | {"XDG_CACHE_HOME": "/dev/null"}
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert (found.stdout, found.stderr) == ("float64\n", "")

@@ -60,6 +60,10 @@ if TYPE_CHECKING:
     from freeridge.theory.real_comparison import compare_groups as compare_groups
     from freeridge.theory.real_features import groups_from_data as groups_from_data
     from freeridge.theory.real_training import measure_group_risks as measure_group_risks
+    from freeridge.theory.tails.curve_comparison import CurveComparison as CurveComparison
+    from freeridge.theory.tails.curve_comparison import fit_curve as fit_curve
+    from freeridge.theory.tails.curve_data import read_curve as read_curve
+    from freeridge.theory.tails.curve_fit import CurveFit as CurveFit
     from freeridge.theory.tails.scaling_law import scaling_law as scaling_law
     from freeridge.theory.tails.zipf_tail import ZipfTail as ZipfTail
 
@@ -71,6 +75,8 @@ _HOME = {
     "Agreement": "freeridge.solvers.agreement",
     "AtRatios": "freeridge.theory.ratios",
     "BiasAmplification": "freeridge.theory.bias",
+    "CurveComparison": "freeridge.theory.tails.curve_comparison",
+    "CurveFit": "freeridge.theory.tails.curve_fit",
     "Dense": "freeridge.theory.covariance",
     "DirectSum": "freeridge.theory.covariance_algebra",
     "Eigenvalues": "freeridge.theory.covariance",
@@ -95,6 +101,7 @@ _HOME = {
     "derive": "freeridge.solvers.pencils.derive",
     "deterministic": "freeridge.solvers.pencils.symbols",
     "dims": "freeridge.solvers.pencils.symbols",
+    "fit_curve": "freeridge.theory.tails.curve_comparison",
     "from_data": "freeridge.theory.covariance",
     "gaussian": "freeridge.solvers.pencils.symbols",
     "groups_from_data": "freeridge.theory.real_features",
@@ -104,6 +111,7 @@ _HOME = {
     "pencil": "freeridge.solvers.pencils.from_sympy",
     "quadratic_form": "freeridge.solvers.pencils.traces",
     "scalar": "freeridge.solvers.pencils.symbols",
+    "read_curve": "freeridge.theory.tails.curve_data",
     "scaling_law": "freeridge.theory.tails.scaling_law",
     "spectral_density": "freeridge.solvers.pencils.densities.density",
     "sqrt": "freeridge.solvers.pencils.symbols",

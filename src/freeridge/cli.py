@@ -3,22 +3,19 @@
 Nothing heavy is imported before it is needed: ``freeridge --help`` answers without JAX.
 """
 
-import inspect
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
 import freeridge
-from freeridge.options import COMMON, DRAWS, Common, Draws, Flag, Size, Suite, Words
+from freeridge import tasks
+from freeridge.options import COMMON, DRAWS, Common, Draws, Flag, Preset, Size, Suite, Words
 from freeridge.solvers.errors import InvalidSetting
-
-if TYPE_CHECKING:
-    from freeridge.language import Description
 
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 _USAGE = "Usage: freeridge {} [OPTIONS]"
@@ -34,16 +31,6 @@ app = App(
 )
 
 
-class Task(NamedTuple):
-    """What was asked for: the setting as written and as built, and options of its methods."""
-
-    description: "Description"
-    values: Mapping[str, Any]
-    setting: Any
-    options: Mapping[str, Any]
-    axes: Mapping[str, Any]
-
-
 @app.command(usage=_USAGE.format(f"predict {_SETTING}"))
 def predict(*words: Words, common: Common = COMMON) -> int:
     """Predict the risk of a setting in the high-dimensional limit, with a certificate.
@@ -54,11 +41,11 @@ def predict(*words: Words, common: Common = COMMON) -> int:
         Name of a setting or a TOML file, then fields, as in: ModelCollapse --covariance "PowerLaw(400, 1)"
         --n 800 --ridge 1e-3. Values are expressions; a field of a field is written with a dot.
     """
-    task = _read(words, common)
+    task = tasks.read_task(words, common)
     found = task.setting.predict(**task.options)
     facts = {"residual": found.residual, "code": found.code}
     record = {"result": found.quantities, **facts, "ok": found.ok, "message": found.message}
-    return _answer("predict", common, task, record, values=found.quantities, facts=facts)
+    return tasks.answer("predict", common, task, record, values=found.quantities, facts=facts)
 
 
 @app.command(usage=_USAGE.format(f"simulate {_SETTING}"))
@@ -70,11 +57,11 @@ def simulate(*words: Words, draws: Draws = DRAWS, common: Common = COMMON) -> in
     words
         As in predict.
     """
-    task = _read(words, common)
+    task = tasks.read_task(words, common)
     found = task.setting.simulate(draws.key, draws.number, progress=sys.stderr.isatty(), **task.options)
     facts = {"seed": draws.key, "replicates": found.replicates, "sizes": found.sizes}
     record = {**facts, "result": found.mean, "standard_error": found.standard_error}
-    return _answer("simulate", common, task, record, simulated=found.mean, errors=found.standard_error)
+    return tasks.answer("simulate", common, task, record, simulated=found.mean, errors=found.standard_error)
 
 
 @app.command(usage=_USAGE.format(f"validate [{_SETTING}]"))
@@ -86,19 +73,19 @@ def validate(*words: Words, suite: Suite | None = None, draws: Draws = DRAWS, co
     words
         As in predict; left out for the suite.
     suite
-        Which suite: risks of ridge mixtures (the default), group risks and disparities, or both.
+        Which suite: risks of ridge mixtures (the default), group risks and disparities, tails, or all.
     """
     if not words:
         return _validate_suites(suite or "mixture", draws, common)
     if suite is not None:
         raise InvalidSetting("suite", suite, "no setting beside it: a suite brings its own")
-    task = _read(words, common)
+    task = tasks.read_task(words, common)
     progress = sys.stderr.isatty()
     found = freeridge.validate(task.setting, draws.number, draws.key, progress=progress, **task.options)
     record = {"seed": draws.key, **found.to_dict()}
     record["result"] = record.pop("quantities")
     parts: dict[str, Any] = {"simulated": found.simulation, "errors": found.standard_error}
-    return _answer("validate", common, task, record, str(found), values=found.theory, **parts)
+    return tasks.answer("validate", common, task, record, str(found), values=found.theory, **parts)
 
 
 def _validate_suites(suite: Suite, draws: Draws, common: Common) -> int:
@@ -108,13 +95,14 @@ def _validate_suites(suite: Suite, draws: Draws, common: Common) -> int:
     for name, value in refused.items():
         if value is not None:
             raise InvalidSetting(name, str(value), "a setting to go with it; the suite is written as .json")
-    prepare_jax()
+    tasks.prepare_jax()
     from freeridge.plotting import as_json, save
     from freeridge.solvers.storage import versions
     from freeridge.theory.bias_suite import run_bias_suite
     from freeridge.theory.suite import run_suite
+    from freeridge.theory.tails.hutter_suite import run_tail_suite
 
-    suites = {"mixture": run_suite, "bias": run_bias_suite}
+    suites = {"mixture": run_suite, "bias": run_bias_suite, "tails": run_tail_suite}
     chosen = suites if suite == "all" else {suite: suites[suite]}
     size = "quick" if draws.size == "quick" else "full"
     found = {name: run(draws.key, size, progress=True) for name, run in chosen.items()}
@@ -143,7 +131,7 @@ def sweep(
     chunk
         Points computed at a time.
     """
-    task = _read(words, common, swept=True)
+    task = tasks.read_task(words, common, swept=True)
     # The sweep writes a .nc file by itself: started again after an interruption, it goes on where it was.
     out = common.out if common.out is not None and common.out.suffix == ".nc" else None
     options = {"out": out, "chunk": chunk, "replicates": replicates, "key": key, **task.options}
@@ -156,7 +144,7 @@ def sweep(
     ok, message = tally(dataset["code"].values)
     record = {"result": result, **grid.facts, "ok": ok, "message": message}
     record |= {"seed": key, "replicates": replicates} if replicates else {}
-    return _answer("sweep", common, task, record, grid=grid)
+    return tasks.answer("sweep", common, task, record, grid=grid)
 
 
 @app.command(usage=_USAGE.format("derive FILE.toml [--SYMBOL VALUE ...]"))
@@ -185,21 +173,99 @@ def derive(
     """
     from freeridge.derivations import answer, read_derivation
 
-    Common(out=out).check()
-    if out is not None and out.suffix != ".json":
-        raise InvalidSetting("out", str(out), "a file name that ends in .json")
+    _check_json(out)
     derivation = read_derivation(words)
-    prepare_jax()
+    tasks.prepare_jax()
     from freeridge.plotting import as_json, save
     from freeridge.solvers.storage import versions
 
     found, text = answer(derivation, latex, draws if validate else None)
     record = {"command": "derive", "versions": versions(), **found}
     if not found.get("ok", True):
-        _say(found["message"])
+        tasks.say(found["message"])
     if out is not None:
         save(out, record)
     print(as_json(record) if json else text)
+    return 0
+
+
+@app.command(usage=_USAGE.format("fit FILE.csv"))
+def fit(
+    file: Path,
+    *,
+    law: str | None = None,
+    generations: int | None = None,
+    confidence: float = 0.95,
+    json: Flag = False,
+    out: Path | None = None,
+    plot: Path | None = None,
+) -> int:
+    """Fit scaling laws to a measured loss curve, and say in which regime it is.
+
+    Parameters
+    ----------
+    file
+        CSV with a head: T (samples, tokens) and E (error, loss), perhaps standard_error, d and k.
+    law
+        Fit this law alone, instead of comparing all of them.
+    generations
+        How many generations of generated data lie behind the curve, where that is known.
+    confidence
+        Of the intervals.
+    json
+        Print JSON for machines instead of text.
+    out
+        Write the answer to this file too, which ends in .json.
+    plot
+        Draw the data and the laws into this file: .pdf, .png or .svg.
+    """
+    _check_json(out, plot)
+    tasks.prepare_jax()
+    from freeridge.fitting import answer, draw, fit_file
+    from freeridge.plotting import as_json, save
+    from freeridge.solvers.storage import versions, write_atomically
+
+    found = fit_file(file, law, confidence, generations)
+    record, text = answer(file, found)
+    record = {"command": "fit", "versions": versions(), **record}
+    if out is not None:
+        save(out, record)
+    if plot is not None:
+        write_atomically(plot, lambda temporary: draw(found, temporary))
+    print(as_json(record) if json else text)
+    return 0
+
+
+@app.command
+def gcd(
+    *,
+    preset: Preset = "small",
+    out: Path = Path("out/gcd"),
+    base: int | None = None,
+    key: int = 0,
+    json: Flag = False,
+) -> int:
+    """Train transformers on greatest common divisors: clean, generated and mixed data.
+
+    Parameters
+    ----------
+    preset
+        Size: quick takes seconds and learns little, small shows the staircase in minutes, paper is for a GPU.
+    out
+        Folder for checkpoints and the record; started again, the experiment goes on where it was.
+    base
+        Base of the digits, where it is not that of the preset.
+    key
+        Seed.
+    json
+        Print JSON instead of a table.
+    """
+    tasks.prepare_jax()
+    from freeridge.arithmetic import run_experiment
+    from freeridge.plotting import as_json, print_table
+
+    found = run_experiment(preset, out, key, base, progress=sys.stderr.isatty())
+    print(as_json(found.record)) if json else print_table(found.table)
     return 0
 
 
@@ -226,7 +292,7 @@ def figures(
     json
         Print JSON instead of text.
     """
-    prepare_jax()
+    tasks.prepare_jax()
     from freeridge.figures.catalogue import catalogue, draw_figures
     from freeridge.language import unknown
     from freeridge.plotting import as_json, print_table, text_table
@@ -260,7 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warned: list[str] = []
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        warned.append(_say(str(message)))
+        warned.append(tasks.say(str(message)))
 
     with warnings.catch_warnings():
         warnings.showwarning = show
@@ -272,93 +338,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return BROKEN_PIPE
         except (InvalidSetting, CycloptsError, OSError, MemoryError) as error:
             _abandon_output()
-            _say(str(error) or "not enough memory")
+            tasks.say(str(error) or "not enough memory")
             return USER_ERROR
         except KeyboardInterrupt:
-            _say("interrupted")
+            tasks.say("interrupted")
             return INTERRUPTED
     # A simulation that is interrupted answers with the replicates it has, and a warning.
     return INTERRUPTED if any(text.startswith("interrupted") for text in warned) else int(code)
 
 
-def prepare_jax() -> None:
-    """Double precision, and compiled programs kept in the user's cache: a second call does not compile."""
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
-    if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        return
-    home = os.environ.get("XDG_CACHE_HOME")
-    try:
-        folder = (Path(home) if home else Path.home() / ".cache") / "freeridge"
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
-        return  # no home, or one that cannot be written to: compile each time
-    if not os.access(folder, os.W_OK):
-        return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    # A full disk, or an entry harmed by something outside, costs a compilation and no word.
-    warnings.filterwarnings("ignore", message=".*persistent compilation cache.*")
-
-
-def _read(words: Sequence[str], common: Common, *, swept: bool = False) -> Task:
-    """The task in words; in a sweep a field that is a list is an axis."""
-    from freeridge.expressions import evaluate
-    from freeridge.language import describe
-
-    common.check()
-    description = describe(words)
-    prepare_jax()
-    names = description.names()
-    values = description.values(names)
-    axes = {}
-    if swept:
-        axes = description.values(names, description.sweep) | {
-            name: value for name, value in values.items() if _is_axis(value)
-        }
-    # A sweep starts from the first value of each axis, in the fields that the setting cannot do without.
-    for name, axis in axes.items():
-        if not _is_axis(axis) or len(axis) == 0:
-            raise InvalidSetting(name, axis, "a list of at least one value")
-    start = {name: axis[0] for name, axis in axes.items() if "." not in name}
-    setting = description.build({name: value for name, value in values.items() if name not in axes} | start)
-    options = {}
-    if common.test is not None:
-        options["test"] = evaluate(common.test, names, "test", description.folder)
-        if "test" not in inspect.signature(setting.predict).parameters:
-            raise InvalidSetting("test", common.test, f"no such option: {description.setting} has one test")
-    return Task(description, values, setting, options, axes)
-
-
-def _is_axis(value: Any) -> bool:
-    """Whether a value is a list of values, and not the list of populations that one setting has."""
-    several = isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1
-    return several and not any(isinstance(item, freeridge.Population) for item in value)
-
-
-def _answer(
-    command: str, common: Common, task: Task, found: Mapping[str, Any], text: str | None = None, **parts: Any
-) -> int:
-    """Write the files that were asked for, then print."""
-    from freeridge.plotting import as_json, grid_of, print_table, save
-    from freeridge.solvers.storage import versions, write_atomically
-
-    grid = parts["grid"] if "grid" in parts else grid_of(task.setting, **parts)
-    record = {"command": command, "versions": versions(), **task.description.record(task.values)}
-    record |= {"axes": grid.axes} | dict(found)
-    if not found.get("ok", True):
-        _say(found["message"])
-    title = f"{command} {task.description.setting}"
-    if common.out is not None and not (command == "sweep" and common.out.suffix == ".nc"):
-        save(common.out, record, grid)
-    if common.plot is not None:
-        write_atomically(common.plot, lambda temporary: grid.draw(temporary, title))
-    if common.json or text is not None:
-        print(as_json(record) if common.json else text)
-    else:
-        print_table(grid.as_table(title))
-    return 0
+def _check_json(out: Path | None, plot: Path | None = None) -> None:
+    """Refuse a place for the answer, which is JSON, or for the picture before anything is computed."""
+    Common(out=out, plot=plot).check()
+    if out is not None and out.suffix != ".json":
+        raise InvalidSetting("out", str(out), "a file name that ends in .json")
 
 
 def _abandon_output() -> None:
@@ -367,12 +360,6 @@ def _abandon_output() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _say(message: str) -> str:
-    """One line to the person, apart from the answer."""
-    print(f"freeridge: {' '.join(message.split())}", file=sys.stderr)
-    return message
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ _SUFFIXES = {"out": (".json", ".csv", ".nc"), "plot": (".pdf", ".png", ".svg")}
 Words = Annotated[str, Parameter(name="SETTING", allow_leading_hyphen=True)]
 Flag = Annotated[bool, Parameter(negative="")]
 Size = Literal["quick", "paper"]
-Suite = Literal["mixture", "bias", "all"]
+Preset = Literal["quick", "small", "paper"]
+Suite = Literal["mixture", "bias", "tails", "all"]
 
 
 @Parameter(name="*")

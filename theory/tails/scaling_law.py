@@ -90,8 +90,8 @@ def scaling_law(setting: "ZipfTail") -> ScalingLaw:
     a plateau at $\sum_{i > k} p_i \approx k^{-(\beta - 1)} / ((\beta - 1) \zeta(\beta))$, from
     $T \approx k^\beta$ (Theorem 2.1). Generations of $T_0$ samples add one at the error of $T_0 C_n$ real
     samples, $C_1 = 1$, $C_{n+1} = 1 - e^{-C_n}$, close to $2 T_0 / n$ (Theorem 2.4 has an upper bound; see
-    the errata). Narrowing makes the exponent $(\beta - 1) / \beta'$ (Corollary 2.3). A share $\pi$ of real data
-    ends the plateau at $T \approx k^\beta / \pi$ (Theorem 3.2), and the narrow regime at the crossing of
+    the errata). Narrowing makes the exponent $(\beta - 1) / \beta'$ (Corollary 2.3). A share $\pi$ of real
+    data ends the plateau at $T \approx k^\beta / \pi$ (Theorem 3.2), and the narrow regime at the crossing of
     Theorem C.2.
 
     Parameters

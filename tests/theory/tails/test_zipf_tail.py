@@ -86,9 +86,9 @@ def test_the_rank_that_a_mass_reaches() -> None:
 
 
 def test_the_local_exponent_is_the_slope_of_the_curve() -> None:
-    for fields in ({}, {"k": 100, "real_share": 0.01}, {"exponent": 2.0}):
-        setting = lambda t, fields=fields: fr.ZipfTail(1.5, t, **fields).predict()  # noqa: E731
-        low, middle, high = (setting(t) for t in (9.99e3, 1e4, 1.001e4))
+    choices: list[dict[str, Any]] = [{}, {"k": 100, "real_share": 0.01}, {"exponent": 2.0}]
+    for fields in choices:
+        low, middle, high = (fr.ZipfTail(1.5, t, **fields).predict() for t in (9.99e3, 1e4, 1.001e4))
         slope = -np.log(float(high.risk / low.risk)) / np.log(1.001e4 / 9.99e3)
         assert float(middle.local_exponent) == pytest.approx(slope, rel=1e-5)
 
