@@ -171,7 +171,10 @@ def power_integral(
     >>> float(power_integral(jnp.asarray(2.0), jnp.asarray(4.0), jnp.asarray(jnp.inf)))
     0.25
     """
-    whole = first ** (1.0 - exponent) / (exponent - 1.0)
-    finite = jnp.where(jnp.isinf(last), 1.0, last)
-    part = -whole * jnp.expm1((1.0 - exponent) * jnp.log(finite / first))
-    return jnp.where(jnp.isinf(last), whole, part)
+    excess = 1.0 - exponent
+    growth = excess * jnp.log(jnp.where(jnp.isinf(last), 1.0, last) / first)
+    small = jnp.abs(growth) < 1e-8  # as it is for an exponent of one
+    mean = jnp.where(small, 1.0 + growth / 2.0, jnp.expm1(growth) / jnp.where(small, 1.0, growth))
+    width = jnp.log(jnp.where(jnp.isinf(last), first, last) / first)
+    whole = -1.0 / jnp.where(jnp.isinf(last), excess, 1.0)
+    return first**excess * jnp.where(jnp.isinf(last), whole, width * mean)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from freeridge.solvers.results import Estimate as Estimate
     from freeridge.solvers.results import Prediction as Prediction
     from freeridge.solvers.sweeps import sweep as sweep
+    from freeridge.theory.arithmetic.experiment import GCDExperiment as GCDExperiment
     from freeridge.theory.bias import BiasAmplification as BiasAmplification
     from freeridge.theory.bias_boundary import amplification_boundary as amplification_boundary
     from freeridge.theory.collapse import ModelCollapse as ModelCollapse
@@ -81,6 +82,7 @@ _HOME = {
     "DirectSum": "freeridge.theory.covariance_algebra",
     "Eigenvalues": "freeridge.theory.covariance",
     "Estimate": "freeridge.solvers.results",
+    "GCDExperiment": "freeridge.theory.arithmetic.experiment",
     "GradientFlow": "freeridge.theory.gradient_flow",
     "InvalidSetting": "freeridge.solvers.errors",
     "Isotropic": "freeridge.theory.covariance",
