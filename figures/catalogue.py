@@ -12,8 +12,8 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
-from freeridge.figures.entries import Entry as Entry
 from freeridge.figures.entries import catalogue as catalogue
+from freeridge.figures.entry import Entry as Entry
 from freeridge.figures.record import Plan
 from freeridge.figures.style import look
 from freeridge.solvers.errors import InvalidSetting

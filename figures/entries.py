@@ -1,7 +1,6 @@
-"""The figures there are: name, paper, what is seen, what it costs, and the functions behind each."""
+"""The figures there are, and those of the papers on ridge regression."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import xarray as xr
 from matplotlib.figure import Figure
@@ -15,40 +14,12 @@ from freeridge.figures import bias_amplification_training as training
 from freeridge.figures import strong_model_collapse as collapse
 from freeridge.figures import strong_model_collapse_mixing as mixing
 from freeridge.figures import strong_model_collapse_pareto as pareto
+from freeridge.figures.entry import Entry
 from freeridge.figures.record import Plan
+from freeridge.figures.tail_entries import tail_entries
 
 BIAS = "An Effective Theory of Bias Amplification, arXiv 2410.17263"
 COLLAPSE = "Strong Model Collapse, arXiv 2410.04840"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A figure of a paper.
-
-    Parameters
-    ----------
-    name : str
-        What to call it by, on the command line and as the file name.
-    paper, figure, shows : str
-        Where it is, and what there is to see.
-    cost : str
-        Processor time with compilation; paper size is scaled from quick by the number of simulations.
-    main : bool
-        Whether it is drawn when no figure is named.
-    compute : callable
-        From a :class:`freeridge.figures.record.Plan` to the data of the figure.
-    draw : callable
-        From these data to the picture.
-    """
-
-    name: str
-    paper: str
-    figure: str
-    shows: str
-    cost: str
-    main: bool
-    compute: Callable[[Plan], xr.Dataset]
-    draw: Callable[[xr.Dataset], Figure]
 
 
 def catalogue() -> list[Entry]:
@@ -59,7 +30,7 @@ def catalogue() -> list[Entry]:
     >>> [entry.figure for entry in catalogue() if entry.paper.startswith("Strong Model Collapse")]
     ['Figure 1', 'Figure 2', 'Figure 3', 'Figure 4', 'Figure 5', 'Figure 9', 'Figure 10']
     """
-    return [*_strong_model_collapse(), *_bias_amplification()]
+    return [*_strong_model_collapse(), *_bias_amplification(), *tail_entries()]
 
 
 def _strong_model_collapse() -> list[Entry]:

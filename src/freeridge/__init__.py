@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from freeridge.theory.real_comparison import compare_groups as compare_groups
     from freeridge.theory.real_features import groups_from_data as groups_from_data
     from freeridge.theory.real_training import measure_group_risks as measure_group_risks
+    from freeridge.theory.tails.associative_memory import AssociativeMemory as AssociativeMemory
     from freeridge.theory.tails.curve_comparison import CurveComparison as CurveComparison
     from freeridge.theory.tails.curve_comparison import fit_curve as fit_curve
     from freeridge.theory.tails.curve_data import read_curve as read_curve
@@ -74,6 +75,7 @@ __version__ = "0.1.0"
 # checkers, which cannot follow a computed import; a test holds the two together.
 _HOME = {
     "Agreement": "freeridge.solvers.agreement",
+    "AssociativeMemory": "freeridge.theory.tails.associative_memory",
     "AtRatios": "freeridge.theory.ratios",
     "BiasAmplification": "freeridge.theory.bias",
     "CurveComparison": "freeridge.theory.tails.curve_comparison",

@@ -20,6 +20,7 @@ from freeridge.solvers.errors import InvalidSetting
 
 # The settings that the command line can build, by name: a new theory adds its class here.
 SETTINGS = (
+    "AssociativeMemory",
     "AtRatios",
     "BiasAmplification",
     "GradientFlow",
