@@ -336,7 +336,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BrokenPipeError:
             _abandon_output()  # whoever read the answer has seen enough
             return BROKEN_PIPE
-        except (InvalidSetting, CycloptsError, OSError, MemoryError) as error:
+        except (InvalidSetting, CycloptsError, ImportError, OSError, MemoryError) as error:
             _abandon_output()
             tasks.say(str(error) or "not enough memory")
             return USER_ERROR

@@ -28,6 +28,15 @@ nan, inf = float("nan"), float("inf")
 
 # expression: field, how the value is shown, what would be right
 CASES: dict[str, tuple[str, str, str]] = {
+    # tails and networks
+    "fr.ZipfTail(1.0, 10)": ("beta", "1.0", "above 1"),
+    "fr.ZipfTail(1.5, 'many')": ("T", "'many'", "real number"),
+    "fr.ZipfTail(1.5, [1, 2])": ("T", "[1, 2]", "one number"),
+    "fr.ZipfTail(1.5, 10, k='none')": ("k", "'none'", "real number"),
+    "fr.ZipfTail(1.5, 10, generator_samples=5, generations=1.5)": ("generations", "1.5", "whole number"),
+    "fr.GCDExperiment(base=2.5)": ("base", "2.5", ""),
+    "fr.GCDExperiment(width='wide')": ("width", "'wide'", ""),
+    "fr.GCDExperiment(rate='fast')": ("rate", "'fast'", ""),
     # sizes and ridge
     "mix(ridge=-0.1)": ("ridge", "-0.1", ">= 0"),
     "mix(ridge=nan)": ("ridge", "nan", ">= 0"),
