@@ -95,12 +95,15 @@ def _data(
     entry: Entry, plan: Plan, path: Path, computed: dict[str, xr.Dataset], report: Callable[[int, int], None]
 ) -> xr.Dataset:
     """Data of a figure, from its file or another figure when those are of this very computation."""
-    own = Path(importlib.import_module(entry.compute.__module__).__file__ or "")
+    # Figures of one kind are one function with the number of the figure filled in.
+    kind, number = getattr(entry.compute, "func", entry.compute), getattr(entry.compute, "args", ())
+    own = Path(importlib.import_module(kind.__module__).__file__ or "")
     # The files of a paper share settings: a name begins with that of the file they are in.
     shared = [path for path in sorted(own.parent.glob("*.py")) if own.stem.startswith(path.stem)]
     source = b"".join(path.read_bytes() for path in shared)
     mark = fingerprint(
-        entry.compute.__qualname__,
+        kind.__qualname__,
+        number,
         plan.size,
         plan.seed,
         versions(),

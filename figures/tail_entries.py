@@ -7,7 +7,9 @@ from matplotlib.figure import Figure
 
 from freeridge.figures import tale_of_tails as tails
 from freeridge.figures import tale_of_tails_arithmetic as arithmetic
+from freeridge.figures import tale_of_tails_bigram as bigram
 from freeridge.figures import tale_of_tails_memory as memory
+from freeridge.figures import tale_of_tails_sequences as sequences
 from freeridge.figures.entry import Entry
 from freeridge.figures.record import Plan
 
@@ -24,7 +26,7 @@ def tail_entries() -> list[Entry]:
     >>> tail_entries()[0].name
     'tale-of-tails-3'
     """
-    t = tails
+    t, b = tails, bigram
     main: list[Row] = [
         (
             3,
@@ -39,6 +41,13 @@ def tail_entries() -> list[Entry]:
             "quick 5 s, paper about 10 s",
             t.real_beside,
             t.draw_real_beside,
+        ),
+        (
+            6,
+            "bigram: generations with top-p .95 from the strongest model",
+            "quick 5 s, paper about 10 s",
+            b.top_p_from_the_strongest,
+            b.draw_chain,
         ),
     ]
     rest: list[Row] = [
@@ -58,6 +67,24 @@ def tail_entries() -> list[Entry]:
             t.regenerated,
             t.draw_regenerated,
         ),
+        (11, "bigram: a cut tail", "quick 5 s, paper about 10 s", b.tail_cut, b.draw_tail_cut),
+        (
+            12,
+            "bigram: generations of T pairs",
+            "quick 5 s, paper about 8 s",
+            b.many_generations,
+            b.draw_chain,
+        ),
+        (14, "bigram: generations of 100,000 pairs", "quick 5 s, paper about 8 s", b.resampled, b.draw_chain),
+        (15, "the same with top-p .9", "quick 5 s, paper about 8 s", b.top_p, b.draw_chain),
+        (
+            16,
+            "the same with temperature .9",
+            "quick 5 s, paper about 8 s",
+            b.temperature,
+            b.draw_chain,
+        ),
+        (19, "bigram: half real data", "quick 5 s, paper about 10 s", b.half_real, b.draw_half_real),
         (20, "amounts of real and generated data", "quick 5 s, paper about 15 s", t.amounts, t.draw_amounts),
         (
             21,
@@ -65,6 +92,16 @@ def tail_entries() -> list[Entry]:
             "quick 70 s, paper about 5 min",
             memory.triplet,
             memory.draw_triplet,
+        ),
+        *(
+            (
+                number,
+                "sequences: perplexity and distance over generations",
+                "quick 8 s, paper about 25 s",
+                compute,
+                sequences.draw_sequences,
+            )
+            for number, compute in sequences.figures.items()
         ),
     ]
     experiment = Entry(
@@ -82,4 +119,4 @@ def tail_entries() -> list[Entry]:
         for is_main, rows in ((True, main), (False, rest))
         for number, shows, cost, compute, draw in rows
     ]
-    return [*numbered, experiment]
+    return [*sorted(numbered, key=lambda entry: int(entry.name.rsplit("-", 1)[1])), experiment]

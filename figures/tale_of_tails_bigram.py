@@ -11,9 +11,8 @@ from matplotlib.lines import Line2D
 
 from freeridge.figures.record import Plan, record, simulation, theory
 from freeridge.figures.style import MARKERS, legend, line_and_points, panels, shades
-from freeridge.theory.tails.bigram import BigramTail
-from freeridge.theory.tails.bigram_generations import BigramGenerations
-from freeridge.theory.tails.zipf_tail import ZipfTail
+from freeridge.theory.tails.bigrams.bigram_tail import BigramTail
+from freeridge.theory.tails.bigrams.generations import BigramGenerations
 
 BETA = 1.5
 T_0 = 100_000
@@ -94,36 +93,6 @@ def draw_chain(data: xr.Dataset) -> Figure:
     colors = shades(len(shown))
     _generations(axes[0, 0], data, shown, colors)
     legend(figure, [f"generation {g}" for g in shown], colors, lines=[":"] * len(shown))
-    return figure
-
-
-def single_items(plan: Plan) -> xr.Dataset:
-    """Data of Figure 13: the Hutter LLM over generations of 100,000 samples, exact and simulated."""
-    lines, points = whole_sizes(1e3, 1e6, 61), whole_sizes(1e3, 1e6, plan.choose(5, 10))
-    clean = ZipfTail(BETA, 1e3)
-    parts: dict[str, Sequence[xr.Dataset]] = {}
-    settings: dict[str, Any] = {"generation_0": clean}
-    for generation in range(1, 6):
-        settings[f"generation_{generation}"] = ZipfTail(
-            BETA, 1e3, generator_samples=T_0, generations=generation
-        )
-    for name, setting in settings.items():
-        found = [theory(setting, {"T": lines}), simulation(setting, {"T": points}, plan, plan.choose(5, 10))]
-        parts[name] = found
-    return record(parts, settings, plan, printed=["beta = 3/2", "T_0 = 100000"])
-
-
-def draw_single_items(data: xr.Dataset) -> Figure:
-    """Figure 13: one colour per generation."""
-    figure, axes = panels(1, 1, width=6.4, height=4.2)
-    colors = shades(6)
-    for generation, color in enumerate(colors):
-        name = f"generation_{generation}_risk"
-        points = (data.T_simulated, data[f"{name}_simulated"], data[f"{name}_standard_error"])
-        curve = (data["T"], data[name])
-        line_and_points(axes[0, 0], curve, points, color=color, marker=MARKERS[generation])
-    axes[0, 0].set(xscale="log", yscale="log", xlabel="training samples $T$", ylabel=ERROR)
-    legend(figure, [f"generation {g}" for g in range(6)], colors)
     return figure
 
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from freeridge.figures.record import Plan, record, simulation, theory
 from freeridge.figures.style import MARKERS, legend, line_and_points, panels, shades
-from freeridge.theory.tails.associative_memory import AssociativeMemory
+from freeridge.theory.tails.memory.associative_memory import AssociativeMemory
 
 DIMENSIONS = (10.0, 100.0, 1000.0, 10_000.0)
 CUTS = (10.0, 20.0, 50.0, 100.0, 1000.0)

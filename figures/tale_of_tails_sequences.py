@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from freeridge.figures.record import Plan, record
 from freeridge.figures.style import MARKERS, legend, line_and_points, panels, shades
-from freeridge.theory.tails.sequences import BigramSequences
+from freeridge.theory.tails.bigrams.sequences import BigramSequences
 
 BETA, VOCABULARY, LENGTH, GENERATIONS = 1.5, 300, 100, 4
 SHARPENED = {22: {}, 23: {"top_p": 0.9}, 24: {"temperature": 0.9}}

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.theory.tails.curve_cases import CASES
+from tests.theory.tails.curves.curve_cases import CASES
 
 from freeridge.fitting import answer, draw, fit_file
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.tails.curve_comparison import CurveComparison, fit_curve
-from freeridge.theory.tails.curve_data import read_curve
-from freeridge.theory.tails.curve_shapes import mixing_shape
+from freeridge.theory.tails.curves.comparison import CurveComparison, fit_curve
+from freeridge.theory.tails.curves.loss_curve import read_curve
+from freeridge.theory.tails.curves.shapes import mixing_shape
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "loss-curve.csv"
 TRUTH = {"A": 60.0, "c": 0.3, "T_k": 3e7, "pi": 0.02}

@@ -61,11 +61,15 @@ if TYPE_CHECKING:
     from freeridge.theory.real_comparison import compare_groups as compare_groups
     from freeridge.theory.real_features import groups_from_data as groups_from_data
     from freeridge.theory.real_training import measure_group_risks as measure_group_risks
-    from freeridge.theory.tails.associative_memory import AssociativeMemory as AssociativeMemory
-    from freeridge.theory.tails.curve_comparison import CurveComparison as CurveComparison
-    from freeridge.theory.tails.curve_comparison import fit_curve as fit_curve
-    from freeridge.theory.tails.curve_data import read_curve as read_curve
-    from freeridge.theory.tails.curve_fit import CurveFit as CurveFit
+    from freeridge.theory.tails.bigrams.bigram_tail import BigramTail as BigramTail
+    from freeridge.theory.tails.bigrams.generations import BigramGenerations as BigramGenerations
+    from freeridge.theory.tails.bigrams.sequences import BigramSequences as BigramSequences
+    from freeridge.theory.tails.curves.comparison import CurveComparison as CurveComparison
+    from freeridge.theory.tails.curves.comparison import fit_curve as fit_curve
+    from freeridge.theory.tails.curves.curve_fit import CurveFit as CurveFit
+    from freeridge.theory.tails.curves.loss_curve import read_curve as read_curve
+    from freeridge.theory.tails.memory.associative_memory import AssociativeMemory as AssociativeMemory
+    from freeridge.theory.tails.memory.associative_memory import TripletLaw as TripletLaw
     from freeridge.theory.tails.scaling_law import scaling_law as scaling_law
     from freeridge.theory.tails.zipf_tail import ZipfTail as ZipfTail
 
@@ -75,11 +79,14 @@ __version__ = "0.1.0"
 # checkers, which cannot follow a computed import; a test holds the two together.
 _HOME = {
     "Agreement": "freeridge.solvers.agreement",
-    "AssociativeMemory": "freeridge.theory.tails.associative_memory",
+    "AssociativeMemory": "freeridge.theory.tails.memory.associative_memory",
     "AtRatios": "freeridge.theory.ratios",
     "BiasAmplification": "freeridge.theory.bias",
-    "CurveComparison": "freeridge.theory.tails.curve_comparison",
-    "CurveFit": "freeridge.theory.tails.curve_fit",
+    "BigramGenerations": "freeridge.theory.tails.bigrams.generations",
+    "BigramSequences": "freeridge.theory.tails.bigrams.sequences",
+    "BigramTail": "freeridge.theory.tails.bigrams.bigram_tail",
+    "CurveComparison": "freeridge.theory.tails.curves.comparison",
+    "CurveFit": "freeridge.theory.tails.curves.curve_fit",
     "Dense": "freeridge.theory.covariance",
     "DirectSum": "freeridge.theory.covariance_algebra",
     "Eigenvalues": "freeridge.theory.covariance",
@@ -96,6 +103,7 @@ _HOME = {
     "Prediction": "freeridge.solvers.results",
     "RandomVector": "freeridge.theory.labeler",
     "RidgeMixture": "freeridge.theory.mixture",
+    "TripletLaw": "freeridge.theory.tails.memory.associative_memory",
     "TwoAtoms": "freeridge.theory.covariance",
     "ZipfTail": "freeridge.theory.tails.zipf_tail",
     "amplification_boundary": "freeridge.theory.bias_boundary",
@@ -105,7 +113,7 @@ _HOME = {
     "derive": "freeridge.solvers.pencils.derive",
     "deterministic": "freeridge.solvers.pencils.symbols",
     "dims": "freeridge.solvers.pencils.symbols",
-    "fit_curve": "freeridge.theory.tails.curve_comparison",
+    "fit_curve": "freeridge.theory.tails.curves.comparison",
     "from_data": "freeridge.theory.covariance",
     "gaussian": "freeridge.solvers.pencils.symbols",
     "groups_from_data": "freeridge.theory.real_features",
@@ -114,8 +122,8 @@ _HOME = {
     "normalized_trace": "freeridge.solvers.pencils.traces",
     "pencil": "freeridge.solvers.pencils.from_sympy",
     "quadratic_form": "freeridge.solvers.pencils.traces",
+    "read_curve": "freeridge.theory.tails.curves.loss_curve",
     "scalar": "freeridge.solvers.pencils.symbols",
-    "read_curve": "freeridge.theory.tails.curve_data",
     "scaling_law": "freeridge.theory.tails.scaling_law",
     "spectral_density": "freeridge.solvers.pencils.densities.density",
     "sqrt": "freeridge.solvers.pencils.symbols",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from freeridge.figures.style import CATEGORIES, look, panels, shades
-from freeridge.theory.tails.curve_comparison import CurveComparison, fit_curve
-from freeridge.theory.tails.curve_data import LossCurve, read_curve
-from freeridge.theory.tails.curve_fit import CurveFit
+from freeridge.theory.tails.curves.comparison import CurveComparison, fit_curve
+from freeridge.theory.tails.curves.curve_fit import CurveFit
+from freeridge.theory.tails.curves.loss_curve import LossCurve, read_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

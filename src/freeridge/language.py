@@ -23,6 +23,7 @@ SETTINGS = (
     "AssociativeMemory",
     "AtRatios",
     "BiasAmplification",
+    "BigramTail",
     "GradientFlow",
     "IterativeMixing",
     "MinorityGroups",

@@ -1,6 +1,6 @@
 """Speed of the exact tails: a grid of samples and cuts, against sums by SciPy in a loop; and simulation.
 
-A user without this would add the terms of a long head in NumPy and put an integral after them, point by point.
+A user without this would add the terms of a long head in NumPy and an integral after them, point by point.
 """
 
 import time

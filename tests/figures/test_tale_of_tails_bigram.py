@@ -62,10 +62,6 @@ def test_theory_passes_through_the_simulation() -> None:
         cut = bigram.tail_cut(Plan())
         assert bigram.draw_tail_cut(cut).axes
         passes(cut, "risk_simulated", "risk", "T")
-        items = bigram.single_items(Plan())
-        assert bigram.draw_single_items(items).axes
-        for generation in range(6):
-            passes(items, f"generation_{generation}_risk_simulated", f"generation_{generation}_risk", "T")
         half = bigram.half_real(Plan())
         assert bigram.draw_half_real(half).axes
         last = half.isel(generation=1, T_simulated=-1)

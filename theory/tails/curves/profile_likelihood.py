@@ -12,8 +12,8 @@ from scipy.optimize import brentq, least_squares
 from scipy.special import expit
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.tails.curve_data import LossCurve
-from freeridge.theory.tails.curve_laws import CurveLaw
+from freeridge.theory.tails.curves.laws import CurveLaw
+from freeridge.theory.tails.curves.loss_curve import LossCurve
 
 Line = Float[np.ndarray, " p"]  # a point on the line of CurveLaw.to_line
 _STEP = 1e-5  # of central differences: errors of 1e-10 from the formula and from rounding
@@ -57,7 +57,7 @@ class Fitting:
 
     Examples
     --------
-    >>> from freeridge.theory.tails.curve_laws import laws_of
+    >>> from freeridge.theory.tails.curves.laws import laws_of
     >>> curve = LossCurve([1, 10, 100, 1000], [1.0, 0.33, 0.099, 0.032])
     >>> fitting = Fitting(curve, laws_of(curve)["clean"])
     >>> minimum = fitting.minimum()

@@ -28,7 +28,7 @@ import numpy as np
 from scipy import special
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.tails.bigram_deviation import NextToken, distances
+from freeridge.theory.tails.bigrams.deviation import NextToken, distances
 
 _TERMS = 400  # of the series for C before its tail is extrapolated
 _ORDERS = 9  # of that extrapolation

@@ -13,9 +13,9 @@ from freeridge.solvers.fields import Scalar, known, real_field, require
 from freeridge.solvers.replicates import run_replicates
 from freeridge.solvers.results import Code, Estimate, Prediction
 from freeridge.theory.experiment import whole
-from freeridge.theory.tails.bigram_law import BigramLaw, bigram_law
-from freeridge.theory.tails.bigram_risk import bigram_risk
-from freeridge.theory.tails.bigram_sampling import draw_bigrams
+from freeridge.theory.tails.bigrams.bigram_law import BigramLaw, bigram_law
+from freeridge.theory.tails.bigrams.exact_risk import bigram_risk
+from freeridge.theory.tails.bigrams.sampling import draw_bigrams
 
 _CERTIFIED = 1e-6  # relative error up to which a risk is given
 
@@ -34,9 +34,9 @@ class BigramTail(eqx.Module):
     hold the next tokens of rank $\pi_i(j) \le k$ only, with probabilities that sum to one again.
 
     The risk is exact for every $T$, a sum of binomial expectations over infinitely many contexts and tokens
-    (:mod:`freeridge.theory.tails.bigram_risk`); permutations do not change it. The residual is an estimate of
-    its relative error: rounding up to $T = 4096$, of the order of 1e-8 above. It is computed by NumPy, under
-    ``jit`` and ``vmap`` too, but has no derivative: counts have kinks.
+    (:mod:`freeridge.theory.tails.bigrams.exact_risk`); permutations do not change it. The residual is an
+    estimate of its relative error: rounding up to $T = 4096$, of the order of 1e-8 above. It is computed by
+    NumPy, under ``jit`` and ``vmap`` too, but has no derivative: counts have kinks.
 
     Parameters
     ----------

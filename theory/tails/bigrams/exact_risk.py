@@ -1,7 +1,7 @@
 r"""The exact test error of Hutter++, summed over infinitely many contexts of a Zipf law.
 
 $E = \sum_i p_i\, E D(n_i)$, $n_i \sim \mathrm{Bin}(T, p_i)$, with the distance $D(n)$ of one context from
-:mod:`freeridge.theory.tails.bigram_deviation`. There are three kinds of contexts:
+:mod:`freeridge.theory.tails.bigrams.deviation`. There are three kinds of contexts:
 
 - seen at most a few thousand times: the law of $n_i$ against a table of $D$;
 - seen more often: $D$ is not tabled. The law of $n_i$ is summed in strides, for each rank $j$ as wide as its
@@ -13,7 +13,7 @@ $E = \sum_i p_i\, E D(n_i)$, $n_i \sim \mathrm{Bin}(T, p_i)$, with the distance 
 import numpy as np
 from jaxtyping import Float
 
-from freeridge.theory.tails.bigram_deviation import (
+from freeridge.theory.tails.bigrams.deviation import (
     NextToken,
     Numbers,
     binomial_pmf,

@@ -10,10 +10,10 @@ from scipy import stats
 
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.tables import aligned, jsonable
-from freeridge.theory.tails.curve_data import LossCurve
-from freeridge.theory.tails.curve_laws import CurveLaw
-from freeridge.theory.tails.curve_profile import Elsewhere, Fitting, Interval, Minimum
-from freeridge.theory.tails.curve_regime import Plateau, Regime, regime_of
+from freeridge.theory.tails.curves.laws import CurveLaw
+from freeridge.theory.tails.curves.loss_curve import LossCurve
+from freeridge.theory.tails.curves.profile_likelihood import Elsewhere, Fitting, Interval, Minimum
+from freeridge.theory.tails.curves.regime import Plateau, Regime, regime_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class CurveFit:
     Examples
     --------
     >>> import numpy as np
-    >>> from freeridge.theory.tails.curve_laws import laws_of
+    >>> from freeridge.theory.tails.curves.laws import laws_of
     >>> T = np.geomspace(10, 1e6, 25)
     >>> curve = LossCurve(T, 2 * T**-0.3 * np.exp(0.02 * np.sin(7 * np.arange(25))))
     >>> fit = fit_law(curve, laws_of(curve)["clean"], confidence=0.95)

@@ -9,13 +9,13 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-import freeridge.theory.tails.bigram_risk as summed
+import freeridge.theory.tails.bigrams.exact_risk as summed
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.results import Code
 from freeridge.solvers.sweeps import sweep
-from freeridge.theory.tails.bigram import BigramTail
-from freeridge.theory.tails.bigram_deviation import NextToken, binomial_pmf, distances, tail_sum
-from freeridge.theory.tails.bigram_risk import bigram_risk
+from freeridge.theory.tails.bigrams.bigram_tail import BigramTail
+from freeridge.theory.tails.bigrams.deviation import NextToken, binomial_pmf, distances, tail_sum
+from freeridge.theory.tails.bigrams.exact_risk import bigram_risk
 
 
 def enumerated_distance(beta: float, n: int, k: int | None) -> float:

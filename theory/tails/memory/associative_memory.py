@@ -12,8 +12,8 @@ from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import Scalar, known, real_field, require, require_count
 from freeridge.solvers.replicates import pick_backend, run_replicates, run_replicates_jax
 from freeridge.solvers.results import Code, Estimate, Prediction
-from freeridge.theory.tails import associative_memory_noise as noise
-from freeridge.theory.tails.associative_memory_draws import jax_replicate, numpy_replicate
+from freeridge.theory.tails.memory import noise
+from freeridge.theory.tails.memory.draws import jax_replicate, numpy_replicate
 
 WEIGHTS = ("counting", "thresholded")
 _TOLERANCE = 1e-3  # of the coarser quadrature, ten times that of the one given; the limit is of order 1/d
@@ -79,7 +79,7 @@ class AssociativeMemory(eqx.Module):
 
     Examples
     --------
-    >>> from freeridge.theory.tails.associative_memory import AssociativeMemory
+    >>> from freeridge.theory.tails.memory.associative_memory import AssociativeMemory
     >>> setting = AssociativeMemory(beta=1.5, T=1000, d=400, k=100, items=200, classes=5)
     >>> theory, measured = setting.predict(), setting.simulate(key=0, replicates=20)
     >>> theory.risk.round(4), theory.ok

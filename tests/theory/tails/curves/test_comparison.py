@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
-from tests.theory.tails.curve_cases import CASES, NOISE, SAMPLES, count_held
+from tests.theory.tails.curves.curve_cases import CASES, NOISE, SAMPLES, count_held
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.tails.curve_comparison import CurveComparison, fit_curve
-from freeridge.theory.tails.curve_shapes import cut_shape, floor_shape, generations_shape, mixing_shape
+from freeridge.theory.tails.curves.comparison import CurveComparison, fit_curve
+from freeridge.theory.tails.curves.shapes import cut_shape, floor_shape, generations_shape, mixing_shape
 
 T = SAMPLES
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import gamma, gammainc, zeta
 
-from freeridge.theory.tails.curve_comparison import fit_curve
-from freeridge.theory.tails.curve_data import LossCurve
-from freeridge.theory.tails.curve_laws import laws_of
+from freeridge.theory.tails.curves.comparison import fit_curve
+from freeridge.theory.tails.curves.laws import laws_of
+from freeridge.theory.tails.curves.loss_curve import LossCurve
 
 SAMPLES = np.geomspace(10, 1e7, 30)
 _SIZES = np.meshgrid(np.geomspace(10, 1e6, 6), *[np.array([10.0, 100.0, 1e3, 1e4])] * 2)

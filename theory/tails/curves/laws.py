@@ -12,8 +12,8 @@ from scipy.optimize import nnls
 from scipy.special import expit, gammaln, logit
 
 from freeridge.solvers.fields import require_count
-from freeridge.theory.tails.curve_data import LossCurve
-from freeridge.theory.tails.curve_shapes import (
+from freeridge.theory.tails.curves.loss_curve import LossCurve
+from freeridge.theory.tails.curves.shapes import (
     clean_shape,
     cut_shape,
     floor_shape,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.tails.curve_data import LossCurve, read_curve
+from freeridge.theory.tails.curves.loss_curve import LossCurve, read_curve
 
 
 def write(folder: Path, text: str) -> Path:

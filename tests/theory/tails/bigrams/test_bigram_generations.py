@@ -7,9 +7,9 @@ import pytest
 from scipy import special, stats
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.tails.bigram import BigramTail
-from freeridge.theory.tails.bigram_generations import BigramGenerations
-from freeridge.theory.tails.bigram_sampling import Bigrams, draw_bigrams, merged
+from freeridge.theory.tails.bigrams.bigram_tail import BigramTail
+from freeridge.theory.tails.bigrams.generations import BigramGenerations
+from freeridge.theory.tails.bigrams.sampling import Bigrams, draw_bigrams, merged
 
 
 def counts_of(*rows: tuple[float, float, float]) -> Bigrams:

@@ -10,8 +10,8 @@ from scipy.special import zeta
 from scipy.stats import binom, norm
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.tails.associative_memory import WEIGHTS, AssociativeMemory
-from freeridge.theory.tails.associative_memory_draws import jax_replicate, numpy_replicate
+from freeridge.theory.tails.memory.associative_memory import WEIGHTS, AssociativeMemory
+from freeridge.theory.tails.memory.draws import jax_replicate, numpy_replicate
 
 
 def zipf(beta: float, items: int, k: int | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import gamma, zeta
-from tests.theory.tails.curve_cases import CASES, prefactor, zipf_error
+from tests.theory.tails.curves.curve_cases import CASES, prefactor, zipf_error
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.tails.curve_data import LossCurve
-from freeridge.theory.tails.curve_laws import laws_of
-from freeridge.theory.tails.curve_shapes import (
+from freeridge.theory.tails.curves.laws import laws_of
+from freeridge.theory.tails.curves.loss_curve import LossCurve
+from freeridge.theory.tails.curves.shapes import (
     clean_shape,
     cut_shape,
     floor_shape,

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from freeridge.theory.tails.curve_data import LossCurve
-from freeridge.theory.tails.curve_profile import Interval
+from freeridge.theory.tails.curves.loss_curve import LossCurve
+from freeridge.theory.tails.curves.profile_likelihood import Interval
 
 POWER_LAW, BEFORE, ON, PAST = "power law", "before a plateau", "on a plateau", "past a plateau"
 

@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.tails.sequences import BigramSequences
-from freeridge.theory.tails.sequences_chain import Chain, Counts, zipf_chain
+from freeridge.theory.tails.bigrams.sequence_chain import Chain, Counts, zipf_chain
+from freeridge.theory.tails.bigrams.sequences import BigramSequences
 
 
 def chain_of(first: list[float], matrix: list[list[float]]) -> Chain:

@@ -8,9 +8,9 @@ import numpy as np
 
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.tables import aligned, jsonable
-from freeridge.theory.tails.curve_data import LossCurve
-from freeridge.theory.tails.curve_fit import CurveFit, fit_law
-from freeridge.theory.tails.curve_laws import laws_of
+from freeridge.theory.tails.curves.curve_fit import CurveFit, fit_law
+from freeridge.theory.tails.curves.laws import laws_of
+from freeridge.theory.tails.curves.loss_curve import LossCurve
 
 _RIVAL = 2.0  # of AICc: laws as near as this to the best are not told apart from it
 _MISSED = 1e-3  # probability of the errors below which a law is said to miss the data

@@ -9,14 +9,15 @@ from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import Scalar, ScalarOrPath, known, real_field, require
 from freeridge.solvers.replicates import run_replicates
 from freeridge.solvers.results import Estimate
-from freeridge.theory.tails.bigram_sampling import Bigrams, draw_bigrams, merged
+from freeridge.theory.tails.bigrams.sampling import Bigrams, draw_bigrams, merged
 
 
 class BigramGenerations(eqx.Module):
     r"""Test error of next-token frequencies after generations of training on generated pairs.
 
-    Generation 0 learns from $T$ real pairs, as in :class:`freeridge.theory.tails.bigram.BigramTail`, whose
-    learner, truth and distance these are. Generation $g$ learns from $T$ pairs that a model of generation
+    Generation 0 learns from $T$ real pairs, as in
+    :class:`freeridge.theory.tails.bigrams.bigram_tail.BigramTail`, whose learner, truth and distance these
+    are. Generation $g$ learns from $T$ pairs that a model of generation
     $g - 1$ generates: a context with its own frequency in that model's data, then a token by that model's
     frequencies, sharpened by temperature and top-p. That model has been trained on $T_0$ pairs or, from
     generation 2 on where `strongest` is given, on that many; when neither is given, on $T$ pairs like its

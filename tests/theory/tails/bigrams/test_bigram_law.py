@@ -5,10 +5,10 @@ import pytest
 from scipy import integrate
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.tails.bigram import BigramTail
-from freeridge.theory.tails.bigram_deviation import NextToken, distances
-from freeridge.theory.tails.bigram_law import bigram_law, deviation_integral
-from freeridge.theory.tails.bigram_risk import bigram_risk
+from freeridge.theory.tails.bigrams.bigram_law import bigram_law, deviation_integral
+from freeridge.theory.tails.bigrams.bigram_tail import BigramTail
+from freeridge.theory.tails.bigrams.deviation import NextToken, distances
+from freeridge.theory.tails.bigrams.exact_risk import bigram_risk
 
 
 @pytest.mark.parametrize("beta", [1.2, 1.5, 1.8])

@@ -9,7 +9,7 @@ from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import Scalar, ScalarOrPath, known, real_field, require, require_count
 from freeridge.solvers.replicates import run_replicates
 from freeridge.solvers.results import Estimate
-from freeridge.theory.tails.sequences_chain import Chain, Counts, zipf_chain
+from freeridge.theory.tails.bigrams.sequence_chain import Chain, Counts, zipf_chain
 
 
 class BigramSequences(eqx.Module):
@@ -42,7 +42,7 @@ class BigramSequences(eqx.Module):
     length : int
         $L \ge 2$; 100 in the paper.
     generator_samples, strongest, top_p, temperature :
-        As in :class:`freeridge.theory.tails.bigram_generations.BigramGenerations`, in sequences.
+        As in :class:`freeridge.theory.tails.bigrams.generations.BigramGenerations`, in sequences.
 
     Examples
     --------

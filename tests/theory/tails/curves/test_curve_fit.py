@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.optimize import minimize
-from tests.theory.tails.curve_cases import CASES, NOISE, SAMPLES, prefactor, zipf_error
+from tests.theory.tails.curves.curve_cases import CASES, NOISE, SAMPLES, prefactor, zipf_error
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.tails.curve_comparison import fit_curve
-from freeridge.theory.tails.curve_fit import CurveFit
-from freeridge.theory.tails.curve_shapes import cut_shape
+from freeridge.theory.tails.curves.comparison import fit_curve
+from freeridge.theory.tails.curves.curve_fit import CurveFit
+from freeridge.theory.tails.curves.shapes import cut_shape
 
 T = SAMPLES
 

@@ -1,0 +1,1 @@
+"""Learners of distributions on heavy-tailed data: bigrams, and sequences made of them."""

@@ -1,0 +1,1 @@
+"""Associative memory with a finite capacity on heavy-tailed data."""
