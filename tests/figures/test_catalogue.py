@@ -53,7 +53,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_entries_are_complete() -> None:
     entries = catalogue()
-    assert len({entry.name for entry in entries}) == len(entries) == 15
+    assert len({entry.name for entry in entries}) == len(entries) == 37
     for entry in entries:
         assert entry.paper and "\n" not in entry.shows and "quick" in entry.cost and "paper" in entry.cost
     collapse = [entry for entry in entries if "2410.04840" in entry.paper]
@@ -71,6 +71,10 @@ def test_entries_are_complete() -> None:
         "time",
         "phase-of-ridge",
     }
+    tails = {entry.name: entry for entry in entries if "2402.07043" in entry.paper}
+    numbers = [3, 5, 6, *range(8, 17), *range(19, 28)]
+    assert list(tails) == [*(f"tale-of-tails-{number}" for number in numbers), "tale-of-tails-arithmetic"]
+    assert [entry.name for entry in tails.values() if entry.main] == list(tails)[:3]
 
 
 @pytest.mark.parametrize(("names", "size", "expected"), [

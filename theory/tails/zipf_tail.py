@@ -93,7 +93,7 @@ class ZipfTail(eqx.Module):
     0.024204
     >>> mixed = fr.ZipfTail(beta=1.5, T=1e8, k=1000, real_share=0.02)
     >>> round(float(mixed.predict().risk), 6), mixed.predict().ok
-    (0.010289, True)
+    (0.007473, True)
 
     References
     ----------

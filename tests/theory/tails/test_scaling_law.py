@@ -50,7 +50,7 @@ def recover(beta: float, fields: dict[str, Any]) -> None:
 
 
 def test_the_law_is_near_the_exact_curve_everywhere() -> None:
-    for fields in ({}, {"k": 100}, {"k": 100, "real_share": 0.01}, {"exponent": 2.0}):
+    for fields in ({}, {"k": 100, "real_share": 0.01}):
         law = scaling_law(fr.ZipfTail(1.5, 1, **fields))
         curve = fr.sweep(fr.ZipfTail(1.5, 1, **fields), {"T": np.logspace(1, 10, 40)})
         ratios = [float(risk) / law(float(t)) for t, risk in zip(curve["T"], curve.risk, strict=True)]
@@ -69,6 +69,7 @@ def test_where_a_plateau_begins_and_ends() -> None:
     assert np.isinf(endless.ends)
 
 
+@pytest.mark.slow
 def test_the_collapse_of_n_generations_grows_as_a_power_below_one() -> None:
     """The printed law n T^-c is an upper bound: the exact growth is (n / 2)^c (docs/errata.md)."""
     risks = [

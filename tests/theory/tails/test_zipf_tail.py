@@ -70,8 +70,7 @@ def test_kinds_that_are_the_same() -> None:
             fields
         )
     assert float(fr.ZipfTail(1.5, 6e5, real_samples=4e5).predict().risk) == pytest.approx(clean, rel=1e-13)
-    # A huge pool loses nothing.
-    pool = fr.ZipfTail(1.5, 1e6, generator_samples=1e15).predict()
+    pool = fr.ZipfTail(1.5, 1e6, generator_samples=1e15, generations=10).predict()
     assert float(pool.risk) == pytest.approx(clean, rel=1e-8) and pool.ok
 
 
@@ -110,12 +109,12 @@ def test_derivatives_in_the_numbers_of_a_setting() -> None:
 def test_generations_only_cost_sample_size() -> None:
     """An exact statement of the theory: T samples of a late generation are worth their ancestors."""
     clean = fr.ZipfTail(1.5, 1.0).predict().risk
-    assert float(fr.ZipfTail(1.5, 1, generator_samples=10, generations=9).predict().risk) == pytest.approx(
+    assert float(fr.ZipfTail(1.5, 1, generator_samples=10, generations=10).predict().risk) == pytest.approx(
         float(clean), rel=1e-14
     )
-    late = fr.ZipfTail(1.5, 1e6, generator_samples=1e6, generations=50).predict()
+    late = fr.ZipfTail(1.5, 1e6, generator_samples=1e6, generations=10).predict()
     left = 1.0
-    for _ in range(50):
+    for _ in range(10):
         left = -np.expm1(-left)
     assert float(late.risk) == pytest.approx(float(fr.ZipfTail(1.5, left * 1e6).predict().risk), rel=1e-4)
 

@@ -165,7 +165,7 @@ def test_scores_are_standard_normal_from_300_dimensions_on() -> None:
     assert len(scores) >= 30 and np.sqrt(np.mean(np.square(scores))) < 1.35 and np.max(np.abs(scores)) < 4
 
 
-@pytest.mark.parametrize("beta", [1.5, 2.0])
+@pytest.mark.parametrize("beta", [pytest.param(1.5, marks=pytest.mark.slow), 2.0])
 def test_each_term_of_the_law_is_the_limit_alone(beta: float) -> None:
     items, m = 1000, 5
     beyond = (1 - 1 / m) * zeta(beta, items + 1) / zeta(beta)  # what the law counts and the truncation lacks
