@@ -1,7 +1,6 @@
 """The learner with infinite memory on Zipf data, real or generated: *A Tale of Tails*, Sections 2 and 3."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -11,22 +10,12 @@ from jaxtyping import Array, Float
 
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import Scalar, known, real_field, require, require_count
-from freeridge.solvers.results import ADVICE, Code, Estimate, Prediction
+from freeridge.solvers.results import Code, Estimate
 from freeridge.theory.tails.hutter_sampling import simulate_hutter
 from freeridge.theory.tails.missed_mass import missed_mass, rank_of_mass
+from freeridge.theory.tails.prediction import TailPrediction
 
 _CERTIFIED = 1e-10  # relative error up to which a sum is given
-
-
-class TailPrediction(Prediction):
-    """Prediction with the advice that fits sums over ranks."""
-
-    advice: ClassVar[Mapping[Code, str]] = ADVICE | {
-        Code.NOT_CERTIFIED: (
-            "the expansion for many generations of few samples has a relative error above 1e-10, so no "
-            "number is given. Use larger generator_samples, fewer generations or T < 256, or simulate."
-        )
-    }
 
 
 class ZipfTail(eqx.Module):
@@ -169,12 +158,12 @@ class ZipfTail(eqx.Module):
             return rank_of_mass(self.generator_exponent, self.top_p)
         return jnp.asarray(jnp.inf) if self.k is None else self.k
 
-    def predict(self) -> Prediction:
+    def predict(self) -> TailPrediction:
         """The exact test error.
 
         Returns
         -------
-        Prediction
+        TailPrediction
             ``risk``; ``tail_risk``, the part of it on ranks beyond the cut, which no generated data can
             lower; ``local_exponent``, $-d \\log E / d \\log T$ at this $T$. The code is ``NOT_CERTIFIED``
             where the estimated relative error exceeds 1e-10: so far only with a chain of generations of

@@ -50,7 +50,8 @@ def recover(beta: float, fields: dict[str, Any]) -> None:
 
 
 def test_the_law_is_near_the_exact_curve_everywhere() -> None:
-    for fields in ({}, {"k": 100, "real_share": 0.01}):
+    choices: list[dict[str, Any]] = [{}, {"k": 100, "real_share": 0.01}]
+    for fields in choices:
         law = scaling_law(fr.ZipfTail(1.5, 1, **fields))
         curve = fr.sweep(fr.ZipfTail(1.5, 1, **fields), {"T": np.logspace(1, 10, 40)})
         ratios = [float(risk) / law(float(t)) for t, risk in zip(curve["T"], curve.risk, strict=True)]

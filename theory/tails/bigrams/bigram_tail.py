@@ -11,11 +11,12 @@ from jaxtyping import Float
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import Scalar, known, real_field, require
 from freeridge.solvers.replicates import run_replicates
-from freeridge.solvers.results import Code, Estimate, Prediction
+from freeridge.solvers.results import Code, Estimate
 from freeridge.theory.experiment import whole
 from freeridge.theory.tails.bigrams.bigram_law import BigramLaw, bigram_law
 from freeridge.theory.tails.bigrams.exact_risk import bigram_risk
 from freeridge.theory.tails.bigrams.sampling import draw_bigrams
+from freeridge.theory.tails.prediction import TailPrediction
 
 _CERTIFIED = 1e-6  # relative error up to which a risk is given
 
@@ -81,7 +82,7 @@ class BigramTail(eqx.Module):
                 "k", finite, lambda v: (v >= 1) & (v == np.round(v)), "a rank: a whole number >= 1, or none"
             )
 
-    def predict(self) -> Prediction:
+    def predict(self) -> TailPrediction:
         """The expected test error ``risk``."""
         shape = jax.ShapeDtypeStruct((2,), jnp.float64)
         cut = jnp.inf if self.k is None else self.k
@@ -90,7 +91,7 @@ class BigramTail(eqx.Module):
         )
         doubtful = jnp.where(error <= _CERTIFIED, int(Code.OK), int(Code.NOT_CERTIFIED))
         code = jnp.where(jnp.isnan(risk), int(Code.INVALID), doubtful).astype(jnp.int32)
-        return Prediction({"risk": jnp.where(code == int(Code.OK), risk, jnp.nan)}, error, code)
+        return TailPrediction({"risk": jnp.where(code == int(Code.OK), risk, jnp.nan)}, error, code)
 
     def law(self) -> BigramLaw:
         """Rate, prefactors and plateau of the risk for many pairs; it can be called at any T.

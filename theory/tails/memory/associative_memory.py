@@ -11,9 +11,10 @@ from jaxtyping import Array, Float
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import Scalar, known, real_field, require, require_count
 from freeridge.solvers.replicates import pick_backend, run_replicates, run_replicates_jax
-from freeridge.solvers.results import Code, Estimate, Prediction
+from freeridge.solvers.results import Code, Estimate
 from freeridge.theory.tails.memory import noise
 from freeridge.theory.tails.memory.draws import jax_replicate, numpy_replicate
+from freeridge.theory.tails.prediction import TailPrediction
 
 WEIGHTS = ("counting", "thresholded")
 _TOLERANCE = 1e-3  # of the coarser quadrature, ten times that of the one given; the limit is of order 1/d
@@ -79,8 +80,8 @@ class AssociativeMemory(eqx.Module):
 
     Examples
     --------
-    >>> from freeridge.theory.tails.memory.associative_memory import AssociativeMemory
-    >>> setting = AssociativeMemory(beta=1.5, T=1000, d=400, k=100, items=200, classes=5)
+    >>> import freeridge as fr
+    >>> setting = fr.AssociativeMemory(beta=1.5, T=1000, d=400, k=100, items=200, classes=5)
     >>> theory, measured = setting.predict(), setting.simulate(key=0, replicates=20)
     >>> theory.risk.round(4), theory.ok
     (Array(0.1468, dtype=float64), True)
@@ -118,12 +119,12 @@ class AssociativeMemory(eqx.Module):
             holds = f"a whole number from 1 to items = {self.items}, or None for no cut"
             require("k", self.k, lambda v: (v >= 1) & (v <= self.items) & (v == np.round(v)), holds)
 
-    def predict(self) -> Prediction:
+    def predict(self) -> TailPrediction:
         r"""The limit of large d.
 
         Returns
         -------
-        Prediction
+        TailPrediction
             ``risk``, and ``memory_free_risk`` $= \sum_i p_i (1 - q_i)^T$: the mass of items never seen, which
             is the exact risk of a memory without interference that does not guess. Items never seen are
             guessed, by the noise, and in the mean over classes one in m guesses is right. The residual is of
@@ -133,7 +134,7 @@ class AssociativeMemory(eqx.Module):
         bad = ~(error <= _TOLERANCE)
         code = jnp.where(bad, int(Code.NOT_CERTIFIED), int(Code.OK)).astype(jnp.int32)
         risk = jnp.where(bad, jnp.nan, risk)
-        return Prediction({"risk": risk, "memory_free_risk": unseen}, error, code)
+        return TailPrediction({"risk": risk, "memory_free_risk": unseen}, error, code)
 
     def simulate(
         self, key: Any, replicates: int = 20, *, progress: bool = False, backend: str | None = None
@@ -177,11 +178,7 @@ class AssociativeMemory(eqx.Module):
         sizes = {"d": int(self.d), "items": self.items, "classes": self.classes}
         if samples is not None:
             sizes["T"] = samples
-        mean, error = (
-            {name: np.asarray(one) for name, one in part.items()}
-            for part in (found.mean, found.standard_error)
-        )
-        return Estimate(mean, error, len(found.values["risk"]), sizes, found.values)
+        return Estimate(found.mean, found.standard_error, len(found.values["risk"]), sizes, found.values)
 
     def distributions(self) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
         """Probabilities of the items in the test and in the training data."""
