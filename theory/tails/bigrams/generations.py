@@ -5,10 +5,10 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
-from freeridge.solvers.errors import InvalidSetting
-from freeridge.solvers.fields import Scalar, ScalarOrPath, known, real_field, require
+from freeridge.solvers.fields import Scalar, ScalarOrPath, real_field, require
 from freeridge.solvers.replicates import run_replicates
 from freeridge.solvers.results import Estimate
+from freeridge.theory.tails.bigrams.model_chain import check_chain, check_known, run_chain
 from freeridge.theory.tails.bigrams.sampling import Bigrams, draw_bigrams, merged
 
 
@@ -70,19 +70,8 @@ class BigramGenerations(eqx.Module):
     real_share: Scalar = real_field("real_share", default=0.0)
 
     def __check_init__(self) -> None:
-        g = self.generations
-        if isinstance(g, bool) or not isinstance(g, int | np.integer) or g < 0:
-            raise InvalidSetting("generations", g, "a whole number >= 0")
         require("beta", self.beta, lambda v: v > 1, "an exponent > 1: no other makes a distribution")
-        require("T", self.T, lambda v: (v >= 0) & (v == np.round(v)), "whole numbers of pairs >= 0")
-        for name in ("generator_samples", "strongest"):
-            if getattr(self, name) is not None:
-                whole = "a whole number of pairs >= 1"
-                require(name, getattr(self, name), lambda v: (v >= 1) & (v == np.round(v)), whole)
-        if self.strongest is not None and self.generator_samples is None:
-            raise InvalidSetting("strongest", self.strongest, "None where there is no generator_samples")
-        require("top_p", self.top_p, lambda v: (v > 0) & (v <= 1), "a probability in (0, 1]")
-        require("temperature", self.temperature, lambda v: v > 0, "a temperature > 0")
+        check_chain(self, "pairs")
         require("real_share", self.real_share, lambda v: (v >= 0) & (v <= 1), "a share in [0, 1]")
 
     def simulate(self, key: Any, replicates: int = 20, *, progress: bool = False) -> Estimate:
@@ -93,28 +82,20 @@ class BigramGenerations(eqx.Module):
         InvalidSetting
             When a value is being traced by JAX: there is nothing to draw from.
         """
-        if any(known(value) is None for value in (self.beta, self.T, self.top_p, self.temperature)):
-            raise InvalidSetting("T", self.T, "numbers to simulate, not traced values")
+        check_known(self)
         mean, error, values = run_replicates(self._replicate, key, replicates, progress=progress)
         return Estimate(mean, error, len(values["risk"]), {"T": int(np.max(np.asarray(self.T)))}, values)
 
     def _replicate(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        beta, sizes = float(self.beta), np.asarray(self.T)
-        risks = np.empty((self.generations + 1, *sizes.shape))
-        if self.generator_samples is None:
-            for place, size in np.ndenumerate(sizes):
-                law: Bigrams | None = None
-                for generation in range(self.generations + 1):
-                    model = self._train(rng, int(size), law)
-                    risks[(generation, *place)] = model.risk(beta)
-                    law = self._generator(rng, model)
-            return {"risk": risks}
-        law, pairs = None, int(self.generator_samples)
-        for generation in range(self.generations + 1):
-            for place, size in np.ndenumerate(sizes):
-                risks[(generation, *place)] = self._train(rng, int(size), law).risk(beta)
-            law = self._generator(rng, self._train(rng, pairs, law))
-            pairs = pairs if self.strongest is None else int(self.strongest)
+        risks = np.empty((self.generations + 1, *np.shape(self.T)))
+
+        def test(model: Bigrams, place: tuple[int, ...]) -> None:
+            risks[place] = model.risk(float(self.beta))
+
+        def write(model: Bigrams) -> Bigrams | None:
+            return model.as_generator(rng, float(self.top_p), float(self.temperature))
+
+        run_chain(self, None, lambda pairs, law: self._train(rng, pairs, law), write, test)
         return {"risk": risks}
 
     def _train(self, rng: np.random.Generator, pairs: int, law: Bigrams | None) -> Bigrams:
@@ -125,6 +106,3 @@ class BigramGenerations(eqx.Module):
         real = int(rng.binomial(pairs, float(self.real_share)))
         generated = law.draw(rng, pairs - real)
         return generated if real == 0 else merged([generated, draw_bigrams(rng, real, beta)])
-
-    def _generator(self, rng: np.random.Generator, model: Bigrams) -> Bigrams:
-        return model.as_generator(rng, float(self.top_p), float(self.temperature))

@@ -6,9 +6,10 @@ import equinox as eqx
 import numpy as np
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.solvers.fields import Scalar, ScalarOrPath, known, real_field, require, require_count
+from freeridge.solvers.fields import Scalar, ScalarOrPath, real_field, require, require_count
 from freeridge.solvers.replicates import run_replicates
 from freeridge.solvers.results import Estimate
+from freeridge.theory.tails.bigrams.model_chain import check_chain, check_known, run_chain
 from freeridge.theory.tails.bigrams.sequence_chain import Chain, Counts, zipf_chain
 
 
@@ -70,23 +71,12 @@ class BigramSequences(eqx.Module):
     temperature: Scalar = real_field("temperature", default=1.0)
 
     def __check_init__(self) -> None:
-        g = self.generations
-        if isinstance(g, bool) or not isinstance(g, int | np.integer) or g < 0:
-            raise InvalidSetting("generations", g, "a whole number >= 0")
         for name in ("vocabulary", "length"):
             require_count(name, getattr(self, name))
             if getattr(self, name) < 2:
                 raise InvalidSetting(name, getattr(self, name), "a whole number >= 2")
         require("beta", self.beta, lambda v: v > 0, "an exponent > 0")
-        require("T", self.T, lambda v: (v >= 0) & (v == np.round(v)), "whole numbers of sequences >= 0")
-        for name in ("generator_samples", "strongest"):
-            if getattr(self, name) is not None:
-                whole = "a whole number of sequences >= 1"
-                require(name, getattr(self, name), lambda v: (v >= 1) & (v == np.round(v)), whole)
-        if self.strongest is not None and self.generator_samples is None:
-            raise InvalidSetting("strongest", self.strongest, "None where there is no generator_samples")
-        require("top_p", self.top_p, lambda v: (v > 0) & (v <= 1), "a probability in (0, 1]")
-        require("temperature", self.temperature, lambda v: v > 0, "a temperature > 0")
+        check_chain(self, "sequences")
 
     def simulate(self, key: Any, replicates: int = 5, *, progress: bool = False) -> Estimate:
         """Run the generations.
@@ -102,8 +92,7 @@ class BigramSequences(eqx.Module):
         InvalidSetting
             When a value is being traced by JAX: there is nothing to draw from.
         """
-        if any(known(value) is None for value in (self.beta, self.T, self.top_p, self.temperature)):
-            raise InvalidSetting("T", self.T, "numbers to simulate, not traced values")
+        check_known(self)
         mean, error, values = run_replicates(self._replicate, key, replicates, progress=progress)
         sizes = {"T": int(np.max(np.asarray(self.T))), "vocabulary": self.vocabulary, "length": self.length}
         return Estimate(mean, error, len(values["best"]), sizes, values)
@@ -111,28 +100,20 @@ class BigramSequences(eqx.Module):
     def _replicate(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         truth = zipf_chain(rng, float(self.beta), self.vocabulary)
         matrix, occupancy = truth.matrix(), truth.occupancy(self.length)
-        sizes = np.asarray(self.T)
-        shape = (self.generations + 1, *sizes.shape)
+        shape = (self.generations + 1, *np.shape(self.T))
         found = {name: np.empty(shape) for name in ("perplexity", "risk")}
 
         def test(model: Counts, place: tuple[int, ...]) -> None:
             found["perplexity"][place] = model.perplexity(matrix, occupancy)
             found["risk"][place] = model.distance(matrix, occupancy)
 
-        if self.generator_samples is None:
-            for place, size in np.ndenumerate(sizes):
-                law = truth
-                for generation in range(self.generations + 1):
-                    model = self._train(rng, int(size), law)
-                    test(model, (generation, *place))
-                    law = self._writer(rng, model)
-        else:
-            law, pool = truth, int(self.generator_samples)
-            for generation in range(self.generations + 1):
-                for place, size in np.ndenumerate(sizes):
-                    test(self._train(rng, int(size), law), (generation, *place))
-                law = self._writer(rng, self._train(rng, pool, law))
-                pool = pool if self.strongest is None else int(self.strongest)
+        run_chain(
+            self,
+            truth,
+            lambda sequences, law: self._train(rng, sequences, law),
+            lambda model: self._writer(rng, model),
+            test,
+        )
         entropy = -(truth.rows[0] @ np.log(truth.rows[0]))
         return {**found, "best": np.exp(entropy)}
 
