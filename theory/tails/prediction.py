@@ -16,7 +16,7 @@ class TailPrediction(Prediction):
         ),
         Code.NOT_CERTIFIED: (
             "the residual, an estimate of the relative error, is too large for a number to be given. For "
-            "many generations of few samples take larger generator_samples, fewer generations or T < 256; "
-            "otherwise simulate."
+            "many generations take generator_samples as one number up to 2048, or more samples than that, "
+            "or fewer generations; otherwise simulate."
         ),
     }

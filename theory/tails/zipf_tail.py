@@ -14,6 +14,7 @@ from freeridge.solvers.results import Code, Estimate
 from freeridge.theory.tails.hutter_sampling import simulate_hutter
 from freeridge.theory.tails.missed_mass import missed_mass, rank_of_mass
 from freeridge.theory.tails.prediction import TailPrediction
+from freeridge.theory.tails.small_pool import SMALL
 
 _CERTIFIED = 1e-10  # relative error up to which a sum is given
 
@@ -32,8 +33,9 @@ class ZipfTail(eqx.Module):
     $i \le k$. It may be cut at $k$, or where its mass reaches `top_p`; narrower than the data, by its own
     exponent $\beta'$ or by a temperature, $\beta' = \beta / \tau$. With `generator_samples` $= T_0$ it is
     what a chain of `generations` leaves of it, of which each learns from $T_0$ samples of the one before; the
-    error is then that of fewer samples (:mod:`freeridge.theory.tails.resampling`). With `bought_from` $= N$
-    each sample is, with probability `bought_share`, bought from the tail, the real data of rank $N$ and more.
+    error is then that of fewer samples (:mod:`freeridge.theory.tails.resampling` and, up to 2,048 in a
+    generation, :mod:`freeridge.theory.tails.small_pool`). With `bought_from` $= N$ each sample is, with
+    probability `bought_share`, bought from the tail, the real data of rank $N$ and more.
 
     Every sum is exact for its first ranks and an integral with end corrections after them
     (:mod:`freeridge.solvers.rank_sums`); the residual is the estimate of its relative error. Rates and
@@ -166,16 +168,21 @@ class ZipfTail(eqx.Module):
         TailPrediction
             ``risk``; ``tail_risk``, the part of it on ranks beyond the cut, which no generated data can
             lower; ``local_exponent``, $-d \\log E / d \\log T$ at this $T$. The code is ``NOT_CERTIFIED``
-            where the estimated relative error exceeds 1e-10: so far only with a chain of generations of
-            fewer than some 300 samples.
+            where the estimated relative error exceeds 1e-10: with 100 generations or more of a few thousand
+            samples, and where small `generator_samples` are swept or differentiated and not one number.
         """
-        (risk, tail, error), slope = _risk_and_slope(self)
+        (risk, tail, error), slope = _risk_and_slope(self, self._small_pool())
         residual = error / risk
         bad = ~(residual <= _CERTIFIED)
         quantities = {"risk": risk, "tail_risk": tail, "local_exponent": -self.T * slope / risk + 0.0}
         quantities = {name: jnp.where(bad, jnp.nan, value) for name, value in quantities.items()}
         code = jnp.where(bad, int(Code.NOT_CERTIFIED), int(Code.OK)).astype(jnp.int32)
         return TailPrediction(quantities, residual, code)
+
+    def _small_pool(self) -> int | None:
+        """Samples of a generation, where they are few and not traced by JAX."""
+        pool = None if self.generator_samples is None else known(self.generator_samples)
+        return int(pool) if pool is not None and pool <= SMALL else None
 
     def simulate(self, key: Any, replicates: int = 20, *, progress: bool = False) -> Estimate:
         """Draw the samples, as counts of the ranks that occur, and measure what they miss.
@@ -198,9 +205,11 @@ class ZipfTail(eqx.Module):
 
 
 @eqx.filter_jit
-def _risk_and_slope(setting: ZipfTail) -> tuple[tuple[Any, Any, Any], Float[Array, ""]]:
+def _risk_and_slope(setting: ZipfTail, pool: int | None) -> tuple[tuple[Any, Any, Any], Float[Array, ""]]:
     """All numbers of a prediction, compiled, and the derivative of the first in T."""
-    found, slopes = jax.jvp(lambda t: missed_mass(setting, t), (setting.T,), (jnp.ones_like(setting.T),))
+    found, slopes = jax.jvp(
+        lambda t: missed_mass(setting, t, pool), (setting.T,), (jnp.ones_like(setting.T),)
+    )
     return found, slopes[0]
 
 

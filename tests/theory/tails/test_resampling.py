@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import binom
 
 from freeridge.theory.tails.resampling import Lineage, trace_back
+from freeridge.theory.tails.small_pool import trace_small_pool
 
 
 @partial(jax.jit, static_argnums=2)
@@ -91,3 +92,19 @@ def test_derivatives_in_samples_and_pool() -> None:
             )
             assert float(slope) == pytest.approx(float(up - down) / (2 * step), rel=1e-4, abs=1e-13)
     assert np.isfinite(float(gradient(jnp.asarray(0.0), jnp.asarray(50.0))[0]))
+
+
+@pytest.mark.parametrize("generations", [1, 10])
+@pytest.mark.parametrize(("samples", "pool"), [(0, 1), (7, 5), (100_000, 20), (300, 300)])
+def test_small_generations_are_the_chain_itself(samples: int, pool: int, generations: int) -> None:
+    found = trace_small_pool(jnp.asarray(float(samples)), pool, generations)
+    missed = np.asarray(found.absence(jnp.asarray(ITEMS)))
+    true = chain(ITEMS, samples, pool, generations)
+    assert np.abs(missed - true).max() <= float(found.error)
+    ends = found.absence(jnp.array([0.0, 1.0]))
+    np.testing.assert_allclose(ends, [1.0, float(samples == 0)], atol=1e-12)
+
+
+def test_small_and_large_generations_agree() -> None:
+    small = trace_small_pool(jnp.asarray(3e3), 1000, 10).absence(jnp.asarray(ITEMS))
+    np.testing.assert_allclose(lineage(3000, 1000, 10).absence(jnp.asarray(ITEMS)), small, atol=1e-13)

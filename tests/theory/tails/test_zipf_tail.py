@@ -119,10 +119,14 @@ def test_generations_only_cost_sample_size() -> None:
     assert float(late.risk) == pytest.approx(float(fr.ZipfTail(1.5, left * 1e6).predict().risk), rel=1e-4)
 
 
-def test_a_chain_too_small_for_its_series_is_not_given_a_number() -> None:
-    found = fr.ZipfTail(1.5, 1e4, generator_samples=20, generations=10).predict()
-    assert not found.ok and np.isnan(float(found.risk)) and float(found.residual) > 1e-10
-    assert "generator_samples" in found.message
+def test_small_generations_are_exact_and_where_they_are_swept_not_given_a_wrong_number() -> None:
+    few = fr.ZipfTail(1.5, 1e4, generator_samples=20, generations=10)
+    swept = fr.sweep(few, {"generator_samples": [20.0, 5000.0]})
+    assert list(swept.code.values) == [Code.NOT_CERTIFIED, Code.OK]
+    assert np.isnan(swept.risk.values[0]) and swept.residual.values[0] > 1e-10
+    assert few.predict().ok and float(few.predict().risk) < 1
+    uncertain = few.predict().advice[Code.NOT_CERTIFIED]
+    assert "generator_samples" in uncertain
 
 
 def test_a_grid_of_samples_and_cuts_in_one_sweep() -> None:

@@ -1,0 +1,74 @@
+r"""Generations of few samples, up to 2,048 each: the chain of Wright and Fisher as it is.
+
+The probability that T samples miss an item, given its counts in the last generation, is a vector
+$(1 - n / N)^T$, $n = 0, \dots, N$. Every generation but the first applies the matrix of binomial
+probabilities $\mathrm{Bin}(n'; N, n / N)$ to it; the first draws from the law of the data, and makes of the
+vector a polynomial in the probability of the item.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy import special, stats
+
+SMALL = 2048  # samples of a generation up to which this is done
+
+
+class SmallPool(NamedTuple):
+    """Samples of the last of many generations, for any item; see :class:`Lineage` for large generations.
+
+    Attributes
+    ----------
+    missed : array, shape (N + 1,)
+        Probability of missing an item that the first generation holds 0, 1, ..., N times.
+    """
+
+    missed: Float[Array, " counts"]
+
+    def absence(self, x: Float[Array, " items"]) -> Float[Array, " items"]:
+        """Probability that an item of probability x under the original law is in none of the samples."""
+        pool = len(self.missed) - 1
+        counts = np.arange(pool + 1.0)
+        ways = special.gammaln(pool + 1) - special.gammaln(counts + 1) - special.gammaln(pool - counts + 1)
+        inside = jnp.clip(x, 1e-300, 1.0 - 2.0**-53)
+        seen, unseen = jnp.log(inside), jnp.log1p(-inside)
+
+        def add(total: Array, one: tuple[Array, Array, Array]) -> tuple[Array, None]:
+            count, way, missed = one
+            return total + missed * jnp.exp(way + count * seen + (pool - count) * unseen), None
+
+        steps = (jnp.asarray(counts), jnp.asarray(ways), self.missed)
+        return jax.lax.scan(add, jnp.zeros_like(x), steps)[0]
+
+    @property
+    def error(self) -> Float[Array, ""]:
+        """Nothing is neglected; the logarithm of N! is good to its last digit."""
+        return jnp.asarray(1e-14 + 2.3e-16 * special.gammaln(len(self.missed)))
+
+
+def trace_small_pool(samples: Float[Array, ""], pool: int, generations: int) -> SmallPool:
+    """T samples, any real number, of the last of some generations of N samples each.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> traced = trace_small_pool(jnp.asarray(2.0), 10, generations=1)
+    >>> bool(abs(traced.absence(jnp.array([0.3]))[0] - (0.1 * 0.7 + 0.9 * 0.49)) < 1e-14)
+    True
+    """
+    held = np.minimum(np.arange(pool + 1.0) / pool, 1.0 - 2.0**-53)
+    start = jnp.exp(samples * np.log1p(-held))
+    step = jnp.asarray(_transition(pool))
+    again: Any = jax.lax.fori_loop(0, generations - 1, lambda _, missed: step @ missed, start)
+    return SmallPool(again)
+
+
+@lru_cache(maxsize=4)
+def _transition(pool: int) -> np.ndarray:
+    """Probabilities of every count in one generation, given that in the generation before."""
+    counts = np.arange(pool + 1)
+    return np.asarray(stats.binom.pmf(counts, pool, (counts / pool)[:, None]))
