@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from freeridge.solvers.rank_sums import RankSum, power_sum, rank_sum
 from freeridge.theory.tails.resampling import Lineage, trace_back
-from freeridge.theory.tails.small_pool import SmallPool, trace_small_pool
+from freeridge.theory.tails.small_pool import Chances, SmallPool, trace_small_pool
 
 if TYPE_CHECKING:
     from freeridge.theory.tails.zipf_tail import ZipfTail
@@ -22,7 +22,9 @@ _ROUNDING = 4e-16
 _OUT_OF_SIGHT = 1e280  # as a rank
 
 
-def missed_mass(setting: "ZipfTail", samples: Number, pool: int | None) -> tuple[Number, Number, Number]:
+def missed_mass(
+    setting: "ZipfTail", samples: Number, chances: Chances | None
+) -> tuple[Number, Number, Number]:
     """Error, its part beyond the cut, and an estimate of its absolute error.
 
     Parameters
@@ -30,10 +32,10 @@ def missed_mass(setting: "ZipfTail", samples: Number, pool: int | None) -> tuple
     setting : ZipfTail
     samples : float
         T, apart from the setting for the sake of its derivative.
-    pool : int, optional
-        Samples of a generation, where they are known and few.
+    chances : Chances, optional
+        For the samples of a generation, where they are known and few.
     """
-    missed = _missed(setting, samples, pool)
+    missed = _missed(setting, samples, chances)
     edges = [jnp.asarray(1.0)]
     if setting.k is not None or setting.top_p is not None:
         edges.append(setting.cut + 1.0)
@@ -52,7 +54,9 @@ def missed_mass(setting: "ZipfTail", samples: Number, pool: int | None) -> tuple
     return risk / scale, tail / scale, error / scale + _ROUNDING * risk / scale
 
 
-def _missed(setting: "ZipfTail", samples: Number, pool: int | None) -> Callable[[Number, Number], RankSum]:
+def _missed(
+    setting: "ZipfTail", samples: Number, chances: Chances | None
+) -> Callable[[Number, Number], RankSum]:
     r"""Sums of $i^{-\beta}$ times the probability that rank i is in no sample, over ranges of ranks."""
     one, end = jnp.asarray(1.0), jnp.asarray(jnp.inf)
     scale, narrow = power_sum(setting.beta, one, end), setting.generator_exponent
@@ -65,8 +69,8 @@ def _missed(setting: "ZipfTail", samples: Number, pool: int | None) -> Callable[
         bought_scale = power_sum(setting.beta, setting.bought_from, end)
         rates.append(setting.bought_share * samples / bought_scale)
     lineage: Lineage | SmallPool | None = None
-    if pool is not None:
-        lineage = trace_small_pool(samples, pool, setting.generations)
+    if chances is not None:
+        lineage = trace_small_pool(samples, chances, setting.generations)
     elif setting.generator_samples is not None:
         lineage = trace_back(samples, setting.generator_samples, setting.generations)
     reaches = [(rate / _NEVER) ** (1.0 / setting.beta) for rate in rates]

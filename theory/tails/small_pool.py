@@ -16,6 +16,25 @@ from jaxtyping import Array, Float
 from scipy import special, stats
 
 SMALL = 2048  # samples of a generation up to which this is done
+_SIZES = (256, SMALL)  # tables are filled up to these: a computation is compiled once for each
+
+
+class Chances(NamedTuple):
+    """Binomial probabilities of N draws, in tables filled up with zeros.
+
+    Attributes
+    ----------
+    pool : float
+        N.
+    step : array, shape (S, S)
+        Of every count in one generation, given that in the generation before.
+    ways : array, shape (S,)
+        Logarithms of the binomial coefficients.
+    """
+
+    pool: Float[np.ndarray | Array, ""]
+    step: Float[np.ndarray | Array, "counts counts"]
+    ways: Float[np.ndarray | Array, " counts"]
 
 
 class SmallPool(NamedTuple):
@@ -23,52 +42,58 @@ class SmallPool(NamedTuple):
 
     Attributes
     ----------
-    missed : array, shape (N + 1,)
+    missed : array, shape (S,)
         Probability of missing an item that the first generation holds 0, 1, ..., N times.
+    chances : Chances
     """
 
     missed: Float[Array, " counts"]
+    chances: Chances
 
     def absence(self, x: Float[Array, " items"]) -> Float[Array, " items"]:
         """Probability that an item of probability x under the original law is in none of the samples."""
-        pool = len(self.missed) - 1
-        counts = np.arange(pool + 1.0)
-        ways = special.gammaln(pool + 1) - special.gammaln(counts + 1) - special.gammaln(pool - counts + 1)
         inside = jnp.clip(x, 1e-300, 1.0 - 2.0**-53)
         seen, unseen = jnp.log(inside), jnp.log1p(-inside)
 
         def add(total: Array, one: tuple[Array, Array, Array]) -> tuple[Array, None]:
-            count, way, missed = one
-            return total + missed * jnp.exp(way + count * seen + (pool - count) * unseen), None
+            count, ways, missed = one
+            chance = jnp.exp(ways + count * seen + (self.chances.pool - count) * unseen)
+            return total + missed * chance, None
 
-        steps = (jnp.asarray(counts), jnp.asarray(ways), self.missed)
+        steps = (jnp.arange(len(self.missed), dtype=jnp.float64), jnp.asarray(self.chances.ways), self.missed)
         return jax.lax.scan(add, jnp.zeros_like(x), steps)[0]
 
     @property
     def error(self) -> Float[Array, ""]:
         """Nothing is neglected; the logarithm of N! is good to its last digit."""
-        return jnp.asarray(1e-14 + 2.3e-16 * special.gammaln(len(self.missed)))
+        return 1e-14 + 2.3e-16 * jax.scipy.special.gammaln(jnp.asarray(self.chances.pool) + 1.0)
 
 
-def trace_small_pool(samples: Float[Array, ""], pool: int, generations: int) -> SmallPool:
+def trace_small_pool(samples: Float[Array, ""], chances: Chances, generations: int) -> SmallPool:
     """T samples, any real number, of the last of some generations of N samples each.
 
     Examples
     --------
     >>> import jax.numpy as jnp
-    >>> traced = trace_small_pool(jnp.asarray(2.0), 10, generations=1)
+    >>> traced = trace_small_pool(jnp.asarray(2.0), chances_of(10), generations=1)
     >>> bool(abs(traced.absence(jnp.array([0.3]))[0] - (0.1 * 0.7 + 0.9 * 0.49)) < 1e-14)
     True
     """
-    held = np.minimum(np.arange(pool + 1.0) / pool, 1.0 - 2.0**-53)
-    start = jnp.exp(samples * np.log1p(-held))
-    step = jnp.asarray(_transition(pool))
+    held = jnp.minimum(np.arange(float(len(chances.ways))) / chances.pool, 1.0 - 2.0**-53)
+    start = jnp.exp(samples * jnp.log1p(-held))
+    step = jnp.asarray(chances.step)
     again: Any = jax.lax.fori_loop(0, generations - 1, lambda _, missed: step @ missed, start)
-    return SmallPool(again)
+    return SmallPool(again, chances)
 
 
 @lru_cache(maxsize=4)
-def _transition(pool: int) -> np.ndarray:
-    """Probabilities of every count in one generation, given that in the generation before."""
+def chances_of(pool: int) -> Chances:
+    """The tables for N draws, N at most 2,048."""
+    size = next(size for size in _SIZES if pool <= size) + 1
     counts = np.arange(pool + 1)
-    return np.asarray(stats.binom.pmf(counts, pool, (counts / pool)[:, None]))
+    step, ways = np.zeros((size, size)), np.full(size, -np.inf)
+    step[: pool + 1, : pool + 1] = stats.binom.pmf(counts, pool, (counts / pool)[:, None])
+    ways[: pool + 1] = (
+        special.gammaln(pool + 1) - special.gammaln(counts + 1) - special.gammaln(pool - counts + 1)
+    )
+    return Chances(np.asarray(float(pool)), step, ways)

@@ -14,7 +14,7 @@ from freeridge.solvers.results import Code, Estimate
 from freeridge.theory.tails.hutter_sampling import simulate_hutter
 from freeridge.theory.tails.missed_mass import missed_mass, rank_of_mass
 from freeridge.theory.tails.prediction import TailPrediction
-from freeridge.theory.tails.small_pool import SMALL
+from freeridge.theory.tails.small_pool import SMALL, Chances, chances_of
 
 _CERTIFIED = 1e-10  # relative error up to which a sum is given
 
@@ -171,7 +171,7 @@ class ZipfTail(eqx.Module):
             where the estimated relative error exceeds 1e-10: with 100 generations or more of a few thousand
             samples, and where small `generator_samples` are swept or differentiated and not one number.
         """
-        (risk, tail, error), slope = _risk_and_slope(self, self._small_pool())
+        (risk, tail, error), slope = _risk_and_slope(self, self._chances())
         residual = error / risk
         bad = ~(residual <= _CERTIFIED)
         quantities = {"risk": risk, "tail_risk": tail, "local_exponent": -self.T * slope / risk + 0.0}
@@ -179,10 +179,10 @@ class ZipfTail(eqx.Module):
         code = jnp.where(bad, int(Code.NOT_CERTIFIED), int(Code.OK)).astype(jnp.int32)
         return TailPrediction(quantities, residual, code)
 
-    def _small_pool(self) -> int | None:
-        """Samples of a generation, where they are few and not traced by JAX."""
+    def _chances(self) -> Chances | None:
+        """Those of the samples of a generation, where they are few and not traced by JAX."""
         pool = None if self.generator_samples is None else known(self.generator_samples)
-        return int(pool) if pool is not None and pool <= SMALL else None
+        return chances_of(int(pool)) if pool is not None and pool <= SMALL else None
 
     def simulate(self, key: Any, replicates: int = 20, *, progress: bool = False) -> Estimate:
         """Draw the samples, as counts of the ranks that occur, and measure what they miss.
@@ -205,10 +205,12 @@ class ZipfTail(eqx.Module):
 
 
 @eqx.filter_jit
-def _risk_and_slope(setting: ZipfTail, pool: int | None) -> tuple[tuple[Any, Any, Any], Float[Array, ""]]:
+def _risk_and_slope(
+    setting: ZipfTail, chances: Chances | None
+) -> tuple[tuple[Any, Any, Any], Float[Array, ""]]:
     """All numbers of a prediction, compiled, and the derivative of the first in T."""
     found, slopes = jax.jvp(
-        lambda t: missed_mass(setting, t, pool), (setting.T,), (jnp.ones_like(setting.T),)
+        lambda t: missed_mass(setting, t, chances), (setting.T,), (jnp.ones_like(setting.T),)
     )
     return found, slopes[0]
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binom
 
 from freeridge.theory.tails.resampling import Lineage, trace_back
-from freeridge.theory.tails.small_pool import trace_small_pool
+from freeridge.theory.tails.small_pool import chances_of, trace_small_pool
 
 
 @partial(jax.jit, static_argnums=2)
@@ -97,7 +97,7 @@ def test_derivatives_in_samples_and_pool() -> None:
 @pytest.mark.parametrize("generations", [1, 10])
 @pytest.mark.parametrize(("samples", "pool"), [(0, 1), (7, 5), (100_000, 20), (300, 300)])
 def test_small_generations_are_the_chain_itself(samples: int, pool: int, generations: int) -> None:
-    found = trace_small_pool(jnp.asarray(float(samples)), pool, generations)
+    found = trace_small_pool(jnp.asarray(float(samples)), chances_of(pool), generations)
     missed = np.asarray(found.absence(jnp.asarray(ITEMS)))
     true = chain(ITEMS, samples, pool, generations)
     assert np.abs(missed - true).max() <= float(found.error)
@@ -106,5 +106,5 @@ def test_small_generations_are_the_chain_itself(samples: int, pool: int, generat
 
 
 def test_small_and_large_generations_agree() -> None:
-    small = trace_small_pool(jnp.asarray(3e3), 1000, 10).absence(jnp.asarray(ITEMS))
+    small = trace_small_pool(jnp.asarray(3e3), chances_of(1000), 10).absence(jnp.asarray(ITEMS))
     np.testing.assert_allclose(lineage(3000, 1000, 10).absence(jnp.asarray(ITEMS)), small, atol=1e-13)
