@@ -185,7 +185,7 @@ def test_words_go_before_the_file(tmp_path: Path) -> None:
         ('setting = "RidgeMixture"\n[fields\nn = 3', "line 2 = '[fields': expected valid TOML"),
         ('setting = "RidgeMixture', "line 1"),
         ("[fields]\nn = 1", "setting in"),
-        ('setting = "Ridge"', "expected one of AtRatios, BiasAmplification, GradientFlow"),
+        ('setting = "Ridge"', "expected one of AssociativeMemory, AtRatios, BiasAmplification"),
         ('setting = "RidgeMixture"\n[field]\nn = 1', "perhaps fields"),
         ('setting = "RidgeMixture"\nfields = 3', "headed by [fields]"),
         ('setting = "RidgeMixture"\n[fields]\nrigde = 1', "perhaps ridge"),
