@@ -6,6 +6,7 @@ nothing of freeridge may be imported here.
 
 import builtins
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,15 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # The first example of a test compiles, so a deadline would fail it; derandomize: the same examples every run.
 settings.register_profile("freeridge", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("freeridge")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_programs() -> Iterator[None]:
+    """Forget compiled programs before a process meets the limit of Linux on memory maps, 65,530."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 30_000:
+        jax.clear_caches()
 
 
 @pytest.fixture

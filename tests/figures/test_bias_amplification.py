@@ -38,6 +38,7 @@ def test_simulated_sizes_of_curves_over_a_path_are_whole() -> None:
             assert np.isclose(float(setting.features), round(float(setting.features)), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_limit_is_that_of_the_setting() -> None:
     for n in ROWS:
         for share in SHARES:
@@ -54,6 +55,7 @@ def test_the_boundary_is_where_odd_is_edd() -> None:
     assert set(lines.data_vars) == {"phi", "psi", "line", "error"} and int(lines.line[0]) == 0
 
 
+@pytest.mark.slow
 def test_crossings_lie_at_the_given_phi() -> None:
     setting, grid = isotropic_groups(ridge=1e-2), np.geomspace(0.05, 4.0, 30)
     found = crossings(setting, PHIS[1:], grid)

@@ -37,6 +37,7 @@ def test_curves_are_theory_law_and_simulation_of_one_setting() -> None:
     assert float(law.law.sel(k=100.0, T=100.0)) == pytest.approx(0.2, rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_horizontal_axis_may_be_the_cut() -> None:
     data = tails.over_cuts(Plan())
     assert data.risk.dims == ("T", "k") and np.all(data["k"] == np.round(data["k"]))

@@ -75,6 +75,7 @@ def test_an_item_is_surely_missed_or_surely_not() -> None:
         np.testing.assert_allclose(ends, [1.0, 0.0], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_derivatives_in_samples_and_pool() -> None:
     @jax.jit
     def absence(samples: jax.Array, pool: jax.Array) -> jax.Array:

@@ -59,16 +59,24 @@ def test_no_sample_and_every_sample() -> None:
     assert float(cut.risk) == float(cut.tail_risk) == pytest.approx(mass, rel=1e-13)
 
 
-def test_kinds_that_are_the_same() -> None:
+SAME: list[Any] = [
+    {"k": np.inf},
+    {"exponent": 1.5},
+    {"k": 10, "real_share": 1.0},
+    pytest.param({"temperature": 1.0}, marks=pytest.mark.slow),
+    pytest.param({"top_p": 1.0}, marks=pytest.mark.slow),
+    pytest.param({"k": 3, "bought_from": 1, "bought_share": 1.0}, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("fields", SAME, ids=str)
+def test_kinds_that_are_the_same(fields: dict[str, Any]) -> None:
     clean = float(fr.ZipfTail(1.5, 1e6).predict().risk)
-    same: list[dict[str, Any]] = [
-        {"k": np.inf}, {"exponent": 1.5}, {"temperature": 1.0}, {"top_p": 1.0}, {"k": 10, "real_share": 1.0},
-        {"k": 3, "bought_from": 1, "bought_share": 1.0},
-    ]  # fmt: skip
-    for fields in same:
-        assert float(fr.ZipfTail(1.5, 1e6, **fields).predict().risk) == pytest.approx(clean, rel=1e-13), (
-            fields
-        )
+    assert float(fr.ZipfTail(1.5, 1e6, **fields).predict().risk) == pytest.approx(clean, rel=1e-13)
+
+
+def test_samples_beside_count_and_a_huge_pool_loses_nothing() -> None:
+    clean = float(fr.ZipfTail(1.5, 1e6).predict().risk)
     assert float(fr.ZipfTail(1.5, 6e5, real_samples=4e5).predict().risk) == pytest.approx(clean, rel=1e-13)
     pool = fr.ZipfTail(1.5, 1e6, generator_samples=1e15, generations=10).predict()
     assert float(pool.risk) == pytest.approx(clean, rel=1e-8) and pool.ok

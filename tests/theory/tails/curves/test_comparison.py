@@ -66,6 +66,7 @@ def test_the_triplet_law_is_found() -> None:
     assert "The plateau is that of the largest sizes" in " ".join(found.sentences)
 
 
+@pytest.mark.slow
 def test_a_power_law_bounds_the_cut_that_it_does_not_show() -> None:
     case = CASES["clean"]
     found = fit_curve(T, next(case.draws(3, 1)))
@@ -78,6 +79,7 @@ def test_a_power_law_bounds_the_cut_that_it_does_not_show() -> None:
     assert fit_curve(T, E, "cut").aicc < fit_curve(T, E, "clean").aicc - 2
 
 
+@pytest.mark.slow
 def test_laws_that_are_not_told_apart_are_named() -> None:
     """A clean curve that ends before its plateau: every law is as good, and the regime is left open."""
     found = compared(cut_shape, 0.35, 3e7, key=3)

@@ -165,6 +165,7 @@ def test_scores_are_standard_normal_from_300_dimensions_on() -> None:
     assert len(scores) >= 30 and np.sqrt(np.mean(np.square(scores))) < 1.35 and np.max(np.abs(scores)) < 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beta", [pytest.param(1.5, marks=pytest.mark.slow), 2.0])
 def test_each_term_of_the_law_is_the_limit_alone(beta: float) -> None:
     items, m = 1000, 5
@@ -210,6 +211,7 @@ def test_equal_keys_give_equal_numbers() -> None:
     assert np.array_equal(one, same) and not np.array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_vmap_is_a_loop_and_gradients_are_slopes() -> None:
     def risk(beta: Any, T: Any, d: Any) -> Any:
         return AssociativeMemory(beta, T, d, 7, items=14, classes=4).predict().risk
