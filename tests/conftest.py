@@ -35,7 +35,7 @@ def room_for_programs() -> Iterator[None]:
     """Forget compiled programs before a process meets the limit of Linux on memory maps, 65,530."""
     yield
     maps = Path("/proc/self/maps")
-    if maps.exists() and maps.read_bytes().count(b"\n") > 30_000:
+    if maps.exists() and maps.read_bytes().count(b"\n") > 45_000:
         jax.clear_caches()
 
 

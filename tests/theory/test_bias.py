@@ -163,6 +163,7 @@ def test_gradients_are_finite_differences(plain: bool) -> None:
     np.testing.assert_allclose(exact[:, fields] / scale, differences / scale, atol=2e-8)
 
 
+@pytest.mark.slow
 def test_gradients_survive_an_undefined_ratio() -> None:
     equal = changed(share=0.5, noise_2=0.2, scale=1.0, shift=0.0, weight=1.0, exponent=0.0)
 

@@ -40,6 +40,7 @@ def values(prediction: Any, name: str = "risk") -> Any:
     return np.asarray(prediction.quantities[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [None, 60.0, 20.0])
 @pytest.mark.parametrize("ridge", [0.0, 0.1])
 def test_both_ends_of_time(features: float | None, ridge: float) -> None:
@@ -111,6 +112,7 @@ def test_one_step_of_descent() -> None:
     assert float(found.variance) == pytest.approx(size**2 * noise * phi * gamma * (1 + gamma), rel=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [None, pytest.param(20.0, marks=pytest.mark.slow)])
 def test_descent_becomes_flow_and_diverges_beyond_the_edge(features: float | None) -> None:
     mixture = mixture_of(features, 0.05)

@@ -99,6 +99,7 @@ def test_power_law_core_and_diatomic_extraneous_features() -> None:
     assert np.all(found.code[1:] == Code.OK) and found.code[0] == Code.UNDEFINED
 
 
+@pytest.mark.slow
 def test_the_gap_reaches_its_limit_at_rate_one_over_width() -> None:
     widths = np.array([1e2, 1e3, 3e3, 1e4, 1e5, 1e6])
     for setting in (WIDE, dataclasses.replace(WIDE, n=50.0)):  # core identified; all rows interpolated
