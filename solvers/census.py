@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from freeridge.solvers.agreement import Agreement, FiniteSize, numbers, signed
+from freeridge.solvers.agreement import Agreement, FiniteSize, numbers, signed, validate
+from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.replicates import Key, key_entropy
 from freeridge.solvers.tables import aligned, jsonable
 
 # A suite on a correct theory is to be called off in one run of this many.
@@ -181,3 +183,49 @@ def _bias(finite_size: FiniteSize | None, name: str, point: tuple[int, ...]) -> 
         return ["", "", ""]
     removed, left, error = (finite_size[k][name][point] for k in (0, 2, 3))
     return [f"{removed:+.1e}", f"{left:+.1e}", f"{error:.1e}"]
+
+
+def validate_all(
+    settings: Mapping[str, Any],
+    replicates: int,
+    key: Key,
+    *,
+    shown: tuple[str, ...] = ("risk",),
+    progress: bool = False,
+) -> Census:
+    """Theory against simulation in every setting, each with a stream of draws of its own.
+
+    Parameters
+    ----------
+    settings : dict
+        By name; anything that answers ``predict`` and ``simulate``.
+    replicates : int
+        At least 2.
+    key : int or JAX key
+        Seed.
+    shown : tuple of str
+        Quantities in the table of the census.
+    progress : bool
+        Show a progress bar on standard error.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    entropy = key_entropy(key)
+    names = track(list(enumerate(settings)), "settings", console=Console(stderr=True), disable=not progress)
+    found = {name: validate(settings[name], replicates, [*entropy, place]) for place, name in names}
+    return Census(found, shown)
+
+
+def require_size(size: str, sizes: Mapping[str, Any]) -> None:
+    """Refuse a size that a suite does not have.
+
+    Examples
+    --------
+    >>> require_size("huge", {"full": 200, "quick": 20})
+    Traceback (most recent call last):
+        ...
+    freeridge.solvers.errors.InvalidSetting: size = 'huge': expected one of 'full', 'quick'
+    """
+    if size not in sizes:
+        raise InvalidSetting("size", size, f"one of {', '.join(map(repr, sizes))}")

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from freeridge.solvers.agreement import Agreement, validate
-from freeridge.solvers.census import Census
-from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.census import Census, require_size
 from freeridge.solvers.extrapolation import run_cases
 from freeridge.solvers.replicates import Key
 from freeridge.theory.bias import BiasAmplification
@@ -198,8 +197,7 @@ def run_bias_suite(key: Key = 0, size: str = "full", *, progress: bool = False) 
     Census
         ODD and EDD in its table are the signed ones.
     """
-    if size not in SIZES:
-        raise InvalidSetting("size", size, f"one of {', '.join(map(repr, SIZES))}")
+    require_size(size, SIZES)
     cases = disparities()
     chosen = cases if size == "full" else {name: cases[name] for name in QUICK}
     return run_cases(chosen, *SIZES[size], key, shown=SHOWN, progress=progress)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeridge.solvers.agreement import Agreement, validate
-from freeridge.solvers.census import Census
+from freeridge.solvers.census import Census, require_size
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.extrapolation import run_cases
 from freeridge.solvers.replicates import Key
@@ -270,8 +270,7 @@ def run_suite(key: Key = 0, size: str = "full", *, progress: bool = False) -> Ce
     Census
         Its scores are independent standard normal draws wherever theory is right, but for the bias left.
     """
-    if size not in SIZES:
-        raise InvalidSetting("size", size, f"one of {', '.join(map(repr, SIZES))}")
+    require_size(size, SIZES)
     cases = regimes()
     chosen = cases if size == "full" else {name: cases[name] for name in QUICK}
     return run_cases(chosen, *SIZES[size], key, progress=progress)

@@ -5,13 +5,8 @@ within the standard error. Left out are settings in which a replicate misses, bu
 nothing but what all of them miss: there a handful of replicates has no standard error.
 """
 
-from rich.console import Console
-from rich.progress import track
-
-from freeridge.solvers.agreement import validate
-from freeridge.solvers.census import Census
-from freeridge.solvers.errors import InvalidSetting
-from freeridge.solvers.replicates import Key, key_entropy
+from freeridge.solvers.census import Census, require_size, validate_all
+from freeridge.solvers.replicates import Key
 from freeridge.theory.tails.zipf_tail import ZipfTail
 
 # Replicates, and the most training samples.
@@ -90,11 +85,7 @@ def run_tail_suite(key: Key = 0, size: str = "full", *, progress: bool = False) 
     progress : bool
         Show a progress bar on standard error.
     """
-    if size not in SIZES:
-        raise InvalidSetting("size", size, f"one of {', '.join(map(repr, SIZES))}")
+    require_size(size, SIZES)
     replicates, most = SIZES[size]
     chosen = {name: one for name, one in settings().items() if max(one.T, one.real_samples) <= most}
-    names = track(list(enumerate(chosen)), "settings", console=Console(stderr=True), disable=not progress)
-    entropy = key_entropy(key)
-    found = {name: validate(chosen[name], replicates, [*entropy, place]) for place, name in names}
-    return Census(found, ("risk",))
+    return validate_all(chosen, replicates, key, progress=progress)
