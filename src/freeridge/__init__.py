@@ -57,6 +57,16 @@ if TYPE_CHECKING:
     from freeridge.theory.minority import MinorityGroups as MinorityGroups
     from freeridge.theory.mixture import RidgeMixture as RidgeMixture
     from freeridge.theory.population import Population as Population
+    from freeridge.theory.pruning.label_rules import KeepCorrect as KeepCorrect
+    from freeridge.theory.pruning.label_rules import KeepIf as KeepIf
+    from freeridge.theory.pruning.label_rules import KeepMixture as KeepMixture
+    from freeridge.theory.pruning.label_rules import KeepSoft as KeepSoft
+    from freeridge.theory.pruning.pruned_classifier import PrunedClassifier as PrunedClassifier
+    from freeridge.theory.pruning.rules import KeepEasy as KeepEasy
+    from freeridge.theory.pruning.rules import KeepHard as KeepHard
+    from freeridge.theory.pruning.rules import KeepRandom as KeepRandom
+    from freeridge.theory.pruning.rules import KeepRule as KeepRule
+    from freeridge.theory.pruning.rules import KeepTable as KeepTable
     from freeridge.theory.ratios import AtRatios as AtRatios
     from freeridge.theory.real_comparison import compare_groups as compare_groups
     from freeridge.theory.real_features import groups_from_data as groups_from_data
@@ -96,11 +106,21 @@ _HOME = {
     "InvalidSetting": "freeridge.solvers.errors",
     "Isotropic": "freeridge.theory.covariance",
     "IterativeMixing": "freeridge.theory.generations",
+    "KeepCorrect": "freeridge.theory.pruning.label_rules",
+    "KeepEasy": "freeridge.theory.pruning.rules",
+    "KeepHard": "freeridge.theory.pruning.rules",
+    "KeepIf": "freeridge.theory.pruning.label_rules",
+    "KeepMixture": "freeridge.theory.pruning.label_rules",
+    "KeepRandom": "freeridge.theory.pruning.rules",
+    "KeepRule": "freeridge.theory.pruning.rules",
+    "KeepSoft": "freeridge.theory.pruning.label_rules",
+    "KeepTable": "freeridge.theory.pruning.rules",
     "MinorityGroups": "freeridge.theory.minority",
     "ModelCollapse": "freeridge.theory.collapse",
     "Population": "freeridge.theory.population",
     "PowerLaw": "freeridge.theory.covariance",
     "Prediction": "freeridge.solvers.results",
+    "PrunedClassifier": "freeridge.theory.pruning.pruned_classifier",
     "RandomVector": "freeridge.theory.labeler",
     "RidgeMixture": "freeridge.theory.mixture",
     "TripletLaw": "freeridge.theory.tails.memory.associative_memory",

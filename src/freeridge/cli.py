@@ -73,7 +73,8 @@ def validate(*words: Words, suite: Suite | None = None, draws: Draws = DRAWS, co
     words
         As in predict; left out for the suite.
     suite
-        Which suite: risks of ridge mixtures (the default), group risks and disparities, tails, or all.
+        Which suite: risks of ridge mixtures (the default), group risks and disparities, tails,
+        pruned data, or all.
     """
     if not words:
         return _validate_suites(suite or "mixture", draws, common)
@@ -99,10 +100,16 @@ def _validate_suites(suite: Suite, draws: Draws, common: Common) -> int:
     from freeridge.plotting import as_json, save
     from freeridge.solvers.storage import versions
     from freeridge.theory.bias_suite import run_bias_suite
+    from freeridge.theory.pruning.pruned_suite import run_pruned_suite
     from freeridge.theory.suite import run_suite
     from freeridge.theory.tails.hutter_suite import run_tail_suite
 
-    suites = {"mixture": run_suite, "bias": run_bias_suite, "tails": run_tail_suite}
+    suites = {
+        "mixture": run_suite,
+        "bias": run_bias_suite,
+        "tails": run_tail_suite,
+        "pruning": run_pruned_suite,
+    }
     chosen = suites if suite == "all" else {suite: suites[suite]}
     size = "quick" if draws.size == "quick" else "full"
     found = {name: run(draws.key, size, progress=True) for name, run in chosen.items()}

@@ -28,6 +28,7 @@ SETTINGS = (
     "IterativeMixing",
     "MinorityGroups",
     "ModelCollapse",
+    "PrunedClassifier",
     "RidgeMixture",
     "ZipfTail",
 )

@@ -16,7 +16,7 @@ Words = Annotated[str, Parameter(name="SETTING", allow_leading_hyphen=True)]
 Flag = Annotated[bool, Parameter(negative="")]
 Size = Literal["quick", "paper"]
 Preset = Literal["quick", "small", "paper"]
-Suite = Literal["mixture", "bias", "tails", "all"]
+Suite = Literal["mixture", "bias", "tails", "pruning", "all"]
 
 
 @Parameter(name="*")

@@ -1,0 +1,1 @@
+"""Learning from data of which a rule keeps some: pruned, curated or verified."""
