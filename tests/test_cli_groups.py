@@ -73,7 +73,9 @@ def test_training_time_is_an_axis(ask: Any) -> None:
     assert code == 0 and "time" in out and "0.5" in out and "index" not in out
 
 
-@pytest.mark.parametrize("name", ["bias-amplification", "gradient-flow", "minority-groups", "phase-diagram"])
+@pytest.mark.parametrize(
+    "name", ["bias-amplification", "gradient-flow", "minority-groups", "phase-diagram", "curation"]
+)
 def test_examples_predict_certified(ask: Any, name: str) -> None:
     code, out, err = ask("predict", EXAMPLES / f"{name}.toml", "--json")
     assert (code, err) == (0, "") and json.loads(out)["ok"]

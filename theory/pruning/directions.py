@@ -1,6 +1,6 @@
 """Truth, generator and oracle: three directions, by their correlations or by themselves."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -30,6 +30,13 @@ class Plane(NamedTuple):
     basis: Float[Array, "3 d"] | None
 
 
+def are_cosines(rho: Any, rho_star: Any, rho_oracle: Any) -> Any:
+    """Whether there are three directions with these cosines."""
+    determinant = 1.0 + 2.0 * rho * rho_star * rho_oracle - rho**2 - rho_star**2 - rho_oracle**2
+    within = (abs(rho) <= 1.0) & (abs(rho_star) <= 1.0) & (abs(rho_oracle) <= 1.0)
+    return within & (determinant >= -_ROUNDING)
+
+
 def require_gram(rho: Array, rho_star: Array, rho_oracle: Array | None) -> None:
     """Refuse cosines that no three directions have.
 
@@ -49,7 +56,7 @@ def require_gram(rho: Array, rho_star: Array, rho_oracle: Array | None) -> None:
         return
     one, two, third = (float(cosine) for cosine in cosines if cosine is not None)
     room = np.sqrt(max((1.0 - one**2) * (1.0 - two**2), 0.0))
-    if 1.0 + 2.0 * one * two * third - one**2 - two**2 - third**2 < -_ROUNDING:
+    if not are_cosines(one, two, third):
         raise InvalidSetting(
             "rho_oracle",
             third,

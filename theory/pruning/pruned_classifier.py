@@ -12,7 +12,7 @@ from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import Matrix, Scalar, known, real_field, require, require_count
 from freeridge.solvers.results import ADVICE, Code, Estimate, Prediction
 from freeridge.theory.covariance import Covariance
-from freeridge.theory.pruning.directions import Plane, correlations_of, plane_of, require_gram
+from freeridge.theory.pruning.directions import are_cosines, correlations_of, plane_of, require_gram
 from freeridge.theory.pruning.label_rules import KeepIf
 from freeridge.theory.pruning.pruned_limit import limit
 from freeridge.theory.pruning.pruned_sampling import simulate_pruned
@@ -186,10 +186,6 @@ class PrunedClassifier(eqx.Module):
         """
         return _predicted(self)
 
-    def plane(self) -> Plane:
-        """Oracle and generator, and where the truth lies to them."""
-        return plane_of(self.correlations, self.directions, self.covariance)
-
     def simulate(self, key: Any, replicates: int = 20, *, progress: bool = False) -> Estimate:
         """Draw rows, keep some, train on them, and measure the same quantities.
 
@@ -215,11 +211,14 @@ class PrunedClassifier(eqx.Module):
 @eqx.filter_jit
 def _predicted(setting: PrunedClassifier) -> PrunedPrediction:
     """All numbers of a prediction, compiled."""
-    rho, _, rho_oracle = setting.correlations
-    moments = setting.keep.moments(rho_oracle, setting.label_noise)
-    found = limit(setting.phi, setting.ridge, moments, setting.plane(), setting.covariance)
+    cosines, flips = setting.correlations, setting.label_noise
+    moments = setting.keep.moments(cosines[2], flips)
+    plane = plane_of(cosines, setting.directions, setting.covariance)
+    found = limit(setting.phi, setting.ridge, moments, plane, setting.covariance)
     residual = jnp.maximum(found.residual, moments.error)
-    valid = (moments.share > _KEPT) & (found.code != Code.INVALID) & jnp.isfinite(rho)
+    # What the door could not see because it was traced.
+    valid = are_cosines(*cosines) & (flips >= 0) & (flips <= 1) & (found.code != Code.INVALID)
+    valid &= (moments.share > _KEPT) & (moments.share < 1.0 + _CERTIFIED)
     code = jnp.where(residual <= _CERTIFIED, int(Code.OK), int(Code.NOT_CERTIFIED))
     code = jnp.where(valid, code, int(Code.INVALID)).astype(jnp.int32)
     error = jnp.arctan2(found.miss, found.signal) / np.pi

@@ -217,6 +217,12 @@ def require_rule(name: str, rule: Any) -> None:
         raise InvalidSetting(name, rule, "a rule such as KeepHard(0.3), or a function of score and label")
     if any(known(leaf) is None for leaf in jax.tree.leaves(eqx.filter(rule, eqx.is_array))):
         return
+    # Known numbers stay known, whatever is being traced around them.
+    with jax.ensure_compile_time_eval():
+        _require_chances(name, rule)
+
+
+def _require_chances(name: str, rule: KeepRule) -> None:
     # Every band has a point: scores on a grid, and the middle between any two breaks.
     grid = np.unique(np.concatenate([np.linspace(-FAR, FAR, 2001), np.asarray(rule.breaks())]))
     scores = np.concatenate([grid, 0.5 * (grid[1:] + grid[:-1])])

@@ -1,5 +1,8 @@
 """The theory of pruned data: against the paper's closed forms, limits, gradients, and seeded simulation."""
 
+from typing import Any
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -155,6 +158,21 @@ def test_a_generator_that_is_always_wrong_leaves_nothing_to_verify() -> None:
     found = fr.PrunedClassifier(0.3, 0.1, rho=-1.0, rho_star=1.0, keep=fr.KeepCorrect()).predict()
     assert int(found.code) == Code.INVALID and np.isnan(found.error)
     assert "keeps no rows" in found.message
+
+
+def test_traced_values_that_make_no_sense_have_a_code() -> None:
+    def code(**fields: Any) -> jax.Array:
+        return fr.PrunedClassifier(**{"phi": 0.3, "ridge": 0.1} | fields).predict().code
+
+    compiled = jax.jit(code)
+    for fields in (
+        {"phi": -1.0}, {"ridge": -1.0}, {"rho": 1.5}, {"rho": 0.9, "rho_star": 0.9, "rho_oracle": 0.1},
+        {"label_noise": 1.2}, {"keep": fr.KeepRandom(0.5)}, {"rho": np.nan},
+    ):  # fmt: skip
+        arrays = jax.tree.map(jnp.asarray, fields)
+        if "keep" in fields:  # a chance of 5, as a sweep could have it
+            arrays = {"keep": eqx.tree_at(lambda rule: rule.fraction, fields["keep"], jnp.asarray(5.0))}
+        assert int(compiled(**arrays)) == Code.INVALID, fields
 
 
 def test_simulation_agrees() -> None:
