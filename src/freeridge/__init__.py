@@ -67,6 +67,13 @@ if TYPE_CHECKING:
     from freeridge.theory.pruning.rules import KeepRandom as KeepRandom
     from freeridge.theory.pruning.rules import KeepRule as KeepRule
     from freeridge.theory.pruning.rules import KeepTable as KeepTable
+    from freeridge.theory.pruning.verification.label_errors import LinearErrors as LinearErrors
+    from freeridge.theory.pruning.verification.label_errors import RandomErrors as RandomErrors
+    from freeridge.theory.pruning.verification.rates import breakdown_band as breakdown_band
+    from freeridge.theory.pruning.verification.rates import breakdown_point as breakdown_point
+    from freeridge.theory.pruning.verification.rates import rates_of_similarity as rates_of_similarity
+    from freeridge.theory.pruning.verification.retrained_logistic import RetrainedLogistic as RetrainedLogistic
+    from freeridge.theory.pruning.verification.verified_logistic import VerifiedLogistic as VerifiedLogistic
     from freeridge.theory.ratios import AtRatios as AtRatios
     from freeridge.theory.real_comparison import compare_groups as compare_groups
     from freeridge.theory.real_features import groups_from_data as groups_from_data
@@ -115,18 +122,24 @@ _HOME = {
     "KeepRule": "freeridge.theory.pruning.rules",
     "KeepSoft": "freeridge.theory.pruning.label_rules",
     "KeepTable": "freeridge.theory.pruning.rules",
+    "LinearErrors": "freeridge.theory.pruning.verification.label_errors",
     "MinorityGroups": "freeridge.theory.minority",
     "ModelCollapse": "freeridge.theory.collapse",
     "Population": "freeridge.theory.population",
     "PowerLaw": "freeridge.theory.covariance",
     "Prediction": "freeridge.solvers.results",
     "PrunedClassifier": "freeridge.theory.pruning.pruned_classifier",
+    "RandomErrors": "freeridge.theory.pruning.verification.label_errors",
     "RandomVector": "freeridge.theory.labeler",
+    "RetrainedLogistic": "freeridge.theory.pruning.verification.retrained_logistic",
     "RidgeMixture": "freeridge.theory.mixture",
     "TripletLaw": "freeridge.theory.tails.memory.associative_memory",
     "TwoAtoms": "freeridge.theory.covariance",
+    "VerifiedLogistic": "freeridge.theory.pruning.verification.verified_logistic",
     "ZipfTail": "freeridge.theory.tails.zipf_tail",
     "amplification_boundary": "freeridge.theory.bias_boundary",
+    "breakdown_band": "freeridge.theory.pruning.verification.rates",
+    "breakdown_point": "freeridge.theory.pruning.verification.rates",
     "colored_digits": "freeridge.theory.colored_digits",
     "colored_mnist": "freeridge.theory.colored_mnist",
     "compare_groups": "freeridge.theory.real_comparison",
@@ -142,6 +155,7 @@ _HOME = {
     "normalized_trace": "freeridge.solvers.pencils.traces",
     "pencil": "freeridge.solvers.pencils.from_sympy",
     "quadratic_form": "freeridge.solvers.pencils.traces",
+    "rates_of_similarity": "freeridge.theory.pruning.verification.rates",
     "read_curve": "freeridge.theory.tails.curves.loss_curve",
     "scalar": "freeridge.solvers.pencils.symbols",
     "scaling_law": "freeridge.theory.tails.scaling_law",

@@ -14,7 +14,8 @@ from cyclopts import App, CycloptsError, Parameter
 
 import freeridge
 from freeridge import tasks
-from freeridge.options import COMMON, DRAWS, Common, Draws, Flag, Preset, Size, Suite, Words
+from freeridge.experiments import gcd, practice
+from freeridge.options import COMMON, DRAWS, Common, Draws, Flag, Size, Suite, Words
 from freeridge.solvers.errors import InvalidSetting
 
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
@@ -244,39 +245,6 @@ def fit(
 
 
 @app.command
-def gcd(
-    *,
-    preset: Preset = "small",
-    out: Path = Path("out/gcd"),
-    base: int | None = None,
-    key: int = 0,
-    json: Flag = False,
-) -> int:
-    """Train transformers on greatest common divisors: clean, generated and mixed data.
-
-    Parameters
-    ----------
-    preset
-        Size: quick takes seconds and learns little, small shows the staircase in minutes, paper is for a GPU.
-    out
-        Folder for checkpoints and the record; started again, the experiment goes on where it was.
-    base
-        Base of the digits, where it is not that of the preset.
-    key
-        Seed.
-    json
-        Print JSON instead of a table.
-    """
-    tasks.prepare_jax()
-    from freeridge.arithmetic import run_experiment
-    from freeridge.plotting import as_json, print_table
-
-    found = run_experiment(preset, out, key, base, progress=sys.stderr.isatty())
-    print(as_json(found.record)) if json else print_table(found.table)
-    return 0
-
-
-@app.command
 def figures(
     *names: str,
     list_: Annotated[Flag, Parameter(name="--list")] = False,
@@ -317,6 +285,10 @@ def figures(
     files = draw_figures(chosen, size, out, progress=True)
     print(as_json(files) if json else "\n".join(map(str, files)))
     return 0
+
+
+app.command(gcd)
+app.command(practice)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from freeridge.solvers.errors import InvalidSetting
 CONSTRUCTORS = (
     *("Dense", "DirectSum", "Eigenvalues", "Isotropic", "PowerLaw", "TwoAtoms", "from_data"),
     *("Population", "RandomVector", "groups_from_data"),
+    *("LinearErrors", "RandomErrors"),
     *("KeepCorrect", "KeepEasy", "KeepHard", "KeepMixture", "KeepRandom", "KeepSoft", "KeepTable"),
     *(
         "BiasAmplification",

@@ -29,7 +29,9 @@ SETTINGS = (
     "MinorityGroups",
     "ModelCollapse",
     "PrunedClassifier",
+    "RetrainedLogistic",
     "RidgeMixture",
+    "VerifiedLogistic",
     "ZipfTail",
 )
 _TABLES = ("setting", "let", "fields", "sweep")

@@ -15,7 +15,6 @@ _SUFFIXES = {"out": (".json", ".csv", ".nc"), "plot": (".pdf", ".png", ".svg")}
 Words = Annotated[str, Parameter(name="SETTING", allow_leading_hyphen=True)]
 Flag = Annotated[bool, Parameter(negative="")]
 Size = Literal["quick", "paper"]
-Preset = Literal["quick", "small", "paper"]
 Suite = Literal["mixture", "bias", "tails", "pruning", "all"]
 
 

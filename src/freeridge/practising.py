@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from xarray import Dataset
 
-COLUMNS = ("strategy", "examples", "generated", "network calls", "test accuracy", "fewer than static")
+COLUMNS = ("strategy", "examples", "generated", "generator calls", "test accuracy", "fewer than static")
 
 
 class Answer(NamedTuple):
@@ -123,7 +123,7 @@ def _in_words(row: dict[str, Any]) -> dict[str, str]:
         "strategy": row["strategy"],
         "examples": f"{row['samples']:.0f}",
         "generated": f"{row['generated']:.0f}",
-        "network calls": f"{row['generator_evaluations']:.3g}",
+        "generator calls": f"{row['generator_evaluations']:.3g}",
         "test accuracy": f"{row['test_accuracy']:.2%} \N{PLUS-MINUS SIGN} {row['standard_error']:.2%}",
         "fewer than static": factor,
     }

@@ -13,7 +13,7 @@ from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import Scalar, Vector, real_field, require
 from freeridge.theory.pruning.moments import Moments
 from freeridge.theory.pruning.rule_breaks import find_breaks
-from freeridge.theory.pruning.rules import KeepRandom, KeepRule, chances_of
+from freeridge.theory.pruning.rules import AnyRule, AnyRules, KeepRandom, KeepRule, chances_of
 
 
 def _rule_or_share(value: Any) -> Any:
@@ -43,8 +43,8 @@ class KeepCorrect(KeepRule):
     0.3892
     """
 
-    correct: KeepRule = eqx.field(converter=_rule_or_share, default=1.0)
-    wrong: KeepRule = eqx.field(converter=_rule_or_share, default=0.0)
+    correct: AnyRule = eqx.field(converter=_rule_or_share, default=1.0)
+    wrong: AnyRule = eqx.field(converter=_rule_or_share, default=0.0)
 
     def chance(self, score: Array, label: float | Array) -> Array:
         shared = score * label > 0
@@ -122,7 +122,7 @@ class KeepMixture(KeepRule):
     0.28
     """
 
-    rules: tuple[KeepRule, ...] = eqx.field(converter=_rules)
+    rules: AnyRules = eqx.field(converter=_rules)
     weights: Vector = real_field("weights", dimensions=1)
 
     def __check_init__(self) -> None:

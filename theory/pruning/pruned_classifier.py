@@ -12,11 +12,11 @@ from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import Matrix, Scalar, known, real_field, require, require_count
 from freeridge.solvers.results import ADVICE, Code, Estimate, Prediction
 from freeridge.theory.covariance import Covariance
-from freeridge.theory.pruning.directions import are_cosines, correlations_of, plane_of, require_gram
+from freeridge.theory.pruning.directions import Plane, are_cosines, correlations_of, plane_of, require_gram
 from freeridge.theory.pruning.label_rules import KeepIf
 from freeridge.theory.pruning.pruned_limit import limit
 from freeridge.theory.pruning.pruned_sampling import simulate_pruned
-from freeridge.theory.pruning.rules import KeepRandom, KeepRule, require_rule
+from freeridge.theory.pruning.rules import AnyRule, KeepRandom, KeepRule, require_rule
 
 _CERTIFIED = 1e-10  # error of the moments of a rule up to which a number is given
 _KEPT = 1e-30  # less than this share of the rows is none
@@ -126,7 +126,7 @@ class PrunedClassifier(eqx.Module):
     rho: Scalar = real_field("rho", default=1.0)
     rho_star: Scalar = real_field("rho_star", default=1.0)
     rho_oracle: Scalar | None = real_field("rho_oracle", default=None, optional=True)
-    keep: KeepRule = eqx.field(converter=_rule, default=KeepRandom())
+    keep: AnyRule = eqx.field(converter=_rule, default=KeepRandom())
     label_noise: Scalar = real_field("label_noise", default=0.0)
     covariance: Covariance | None = None
     directions: Matrix | None = real_field("directions", default=None, optional=True, dimensions=2)
@@ -186,6 +186,10 @@ class PrunedClassifier(eqx.Module):
         """
         return _predicted(self)
 
+    def plane(self) -> Plane:
+        """Oracle and generator, and where the truth lies to them."""
+        return plane_of(self.correlations, self.directions, self.covariance)
+
     def simulate(self, key: Any, replicates: int = 20, *, progress: bool = False) -> Estimate:
         """Draw rows, keep some, train on them, and measure the same quantities.
 
@@ -213,8 +217,7 @@ def _predicted(setting: PrunedClassifier) -> PrunedPrediction:
     """All numbers of a prediction, compiled."""
     cosines, flips = setting.correlations, setting.label_noise
     moments = setting.keep.moments(cosines[2], flips)
-    plane = plane_of(cosines, setting.directions, setting.covariance)
-    found = limit(setting.phi, setting.ridge, moments, plane, setting.covariance)
+    found = limit(setting.phi, setting.ridge, moments, setting.plane(), setting.covariance)
     residual = jnp.maximum(found.residual, moments.error)
     # What the door could not see because it was traced.
     valid = are_cosines(*cosines) & (flips >= 0) & (flips <= 1) & (found.code != Code.INVALID)

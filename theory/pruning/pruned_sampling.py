@@ -8,7 +8,7 @@ from jaxtyping import Float
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.replicates import run_replicates
 from freeridge.solvers.results import Estimate
-from freeridge.theory.pruning.directions import eigenbasis, plane_of
+from freeridge.theory.pruning.directions import eigenbasis
 from freeridge.theory.pruning.rules import chances_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def simulate_pruned(
     rho_oracle = float(setting.correlations[2])
     rest = np.sqrt(max(1.0 - rho_oracle**2, 0.0))
     values = None if setting.covariance is None else np.asarray(eigenbasis(setting.covariance)[0])
-    plane = plane_of(setting.correlations, setting.directions, setting.covariance)
+    plane = setting.plane()
     given = None if plane.basis is None else np.asarray(plane.basis)
     truth = np.asarray(plane.truth)
 

@@ -7,6 +7,7 @@ nothing is extrapolated.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -72,13 +73,12 @@ class PrunedCase:
 
     def build(self, d: int) -> PrunedClassifier:
         """The setting at one dimension."""
-        keep, rest = RULES[self.rule](), {"label_noise": self.label_noise}
+        common: dict[str, Any] = {"keep": RULES[self.rule](), "label_noise": self.label_noise}
         if not self.given:
             covariance = None if self.spectrum is None else SPECTRA[self.spectrum](d)
-            size = d if covariance is None else None
-            return PrunedClassifier(
-                self.phi, self.ridge, *self.correlations, keep=keep, covariance=covariance, d=size, **rest
-            )
+            common |= {"d": d} if covariance is None else {"covariance": covariance}
+            common |= dict(zip(("rho", "rho_star", "rho_oracle"), self.correlations, strict=False))
+            return PrunedClassifier(self.phi, self.ridge, **common)
         diagonal = SPECTRA[self.spectrum or "isotropic"](d)
         rng = np.random.default_rng(d)
         turn = np.linalg.qr(rng.standard_normal((d, d)))[0]
@@ -86,9 +86,7 @@ class PrunedCase:
         truth, other, third = rng.standard_normal((3, d))
         directions = np.stack([truth, truth + 0.7 * other, truth + 0.3 * other + 0.5 * third])
         symmetric = Dense((matrix + matrix.T) / 2)
-        return PrunedClassifier(
-            self.phi, self.ridge, keep=keep, covariance=symmetric, directions=directions, **rest
-        )
+        return PrunedClassifier(self.phi, self.ridge, covariance=symmetric, directions=directions, **common)
 
 
 def pruned_cases() -> dict[str, PrunedCase]:

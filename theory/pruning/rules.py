@@ -6,7 +6,7 @@ between is drawn for each row by itself.
 """
 
 from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -36,6 +36,16 @@ class KeepRule(eqx.Module):
     def moments(self, rho_oracle: Float[Array, ""], flips: Array) -> Moments:
         """What the theory needs; see :mod:`freeridge.theory.pruning.moments`."""
         return moments_by_quadrature(self.chance, self.breaks(), rho_oracle, flips)
+
+
+# What a field that holds rules is given: numbers and functions too, which it converts. Type checkers do not
+# know that.
+if TYPE_CHECKING:
+    AnyRule = Any
+    AnyRules = Any
+else:
+    AnyRule = KeepRule
+    AnyRules = tuple[KeepRule, ...]
 
 
 class _Banded(KeepRule):
@@ -119,7 +129,7 @@ class KeepHard(_Threshold):
     """
 
     def bands(self) -> tuple[Array, Array]:
-        cut = self.threshold if self.fraction is None else ndtri(0.5 + 0.5 * self.fraction)
+        cut: Any = self.threshold if self.fraction is None else ndtri(0.5 + 0.5 * self.fraction)
         return jnp.stack([-cut, cut]), jnp.array([0.0, 1.0, 0.0])
 
 
@@ -143,7 +153,7 @@ class KeepEasy(_Threshold):
 
     def bands(self) -> tuple[Array, Array]:
         # The lower quantile keeps its digits where few rows are kept.
-        cut = self.threshold if self.fraction is None else -ndtri(0.5 * self.fraction)
+        cut: Any = self.threshold if self.fraction is None else -ndtri(0.5 * self.fraction)
         return jnp.stack([-cut, cut]), jnp.array([1.0, 0.0, 1.0])
 
 

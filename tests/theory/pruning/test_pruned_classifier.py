@@ -119,7 +119,7 @@ def test_signal_and_noise_make_up_the_error() -> None:
 def test_gradients_are_finite_differences(ridge: float) -> None:
     point = {"phi": 0.3, "ridge": ridge, "rho": 0.8, "rho_star": 0.9, "label_noise": 0.1}
 
-    def error(values: dict[str, jax.Array], fraction: jax.Array) -> jax.Array:
+    def error(values: dict[str, Any], fraction: jax.Array) -> jax.Array:
         rule = fr.KeepMixture([fr.KeepHard(fraction), fr.KeepCorrect()], [0.6, 0.4])
         setting = fr.PrunedClassifier(**values, keep=rule, covariance=fr.PowerLaw(30, 0.7))
         return setting.predict().error

@@ -1,4 +1,4 @@
-"""The misprints of Theorem 1 of deliberate practice: far from a simulation, which the corrected form is not."""
+"""The misprints of Theorem 1 of deliberate practice: far from a simulation; corrected it is not."""
 
 from tests.theory.pruning import pruned_errata
 

@@ -1,0 +1,73 @@
+"""The verbs of the command line that train networks, each an experiment in a folder of its own."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+from freeridge import tasks
+from freeridge.options import Flag
+
+
+def gcd(
+    *,
+    preset: Literal["quick", "small", "paper"] = "small",
+    out: Path = Path("out/gcd"),
+    base: int | None = None,
+    key: int = 0,
+    json: Flag = False,
+) -> int:
+    """Train transformers on greatest common divisors: clean, generated and mixed data.
+
+    Parameters
+    ----------
+    preset
+        Size: quick takes seconds and learns little, small shows the staircase in minutes, paper is for a GPU.
+    out
+        Folder for checkpoints and the record; started again, the experiment goes on where it was.
+    base
+        Base of the digits, where it is not that of the preset.
+    key
+        Seed.
+    json
+        Print JSON instead of a table.
+    """
+    tasks.prepare_jax()
+    from freeridge.arithmetic import run_experiment
+    from freeridge.plotting import as_json, print_table
+
+    found = run_experiment(preset, out, key, base, progress=sys.stderr.isatty())
+    print(as_json(found.record)) if json else print_table(found.table)
+    return 0
+
+
+def practice(
+    *,
+    preset: Literal["quick", "digits", "mixture"] = "digits",
+    out: Path = Path("out/practice"),
+    seeds: int | None = None,
+    key: int = 0,
+    json: Flag = False,
+) -> int:
+    """Deliberate practice against static generation and generate-then-prune, on a generator of digits.
+
+    Parameters
+    ----------
+    preset
+        Quick takes seconds and shows nothing, digits trains a diffusion model on them in minutes, mixture has
+        an exact generator.
+    out
+        Folder for the generator, the runs and the record; started again, the experiment goes on where it was.
+    seeds
+        Repetitions of every run, where they are not those of the preset.
+    key
+        Seed.
+    json
+        Print JSON instead of a table.
+    """
+    tasks.prepare_jax()
+    from freeridge.plotting import as_json, print_table
+    from freeridge.practising import run_experiment
+
+    found = run_experiment(preset, out, key, seeds, progress=sys.stderr.isatty())
+    print(as_json(found.record)) if json else print_table(found.table)
+    return 0

@@ -1,0 +1,1 @@
+"""Learning from generated labels of which a verifier lets some pass."""
