@@ -145,7 +145,7 @@ def test_order_of_groups_flips_signs() -> None:
     np.testing.assert_allclose(one.group_risks, other.group_risks[::-1], rtol=1e-11)
 
 
-@pytest.mark.parametrize("plain", [pytest.param(True, marks=pytest.mark.slow), False])
+@pytest.mark.parametrize("plain", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_gradients_are_finite_differences(plain: bool) -> None:
     def numbers(prediction: Any) -> Any:
         return jnp.concatenate([jnp.ravel(value) for _, value in sorted(prediction.quantities.items())])

@@ -95,6 +95,7 @@ def test_isotropic_inputs_are_an_integral_over_marchenko_and_pastur(phi: float) 
         assert values(found, "variance")[k] == pytest.approx(variance, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_one_step_of_descent() -> None:
     """w_1 = a X'Y / n: E |w_1 - w|^2 for isotropic inputs from E M = 1, E M^2 = 1 + phi + O(1 / n)."""
     phi, noise, size = 0.5, 0.3, 0.4

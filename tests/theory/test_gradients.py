@@ -83,7 +83,7 @@ def examples(plain: bool, ridge: float | None) -> Points:
     return points if ridge is None else points._replace(ridge=np.full(4, ridge))
 
 
-@pytest.mark.parametrize("ridge", [None, 0.0])
+@pytest.mark.parametrize("ridge", [pytest.param(None, marks=pytest.mark.slow), 0.0])
 @pytest.mark.parametrize("plain", [True, False])
 def test_every_field(plain: bool, ridge: float | None) -> None:
     points = examples(plain, ridge)
@@ -159,7 +159,7 @@ def dense_setting() -> fr.RidgeMixture:
     )
 
 
-@pytest.mark.parametrize("make", [named_setting, dense_setting])
+@pytest.mark.parametrize("make", [named_setting, pytest.param(dense_setting, marks=pytest.mark.slow)])
 def test_a_setting_is_a_tree_that_differentiates(make: Any) -> None:
     """Every leaf of the setting: scales, atoms, fractions, exponents, traces, coefficients, matrices."""
     setting = make()
