@@ -57,6 +57,12 @@ if TYPE_CHECKING:
     from freeridge.theory.minority import MinorityGroups as MinorityGroups
     from freeridge.theory.mixture import RidgeMixture as RidgeMixture
     from freeridge.theory.population import Population as Population
+    from freeridge.theory.practice.gaussian_mixture import GaussianMixture as GaussianMixture
+    from freeridge.theory.practice.generator import Guidance as Guidance
+    from freeridge.theory.practice.importance import guided_test as guided_test
+    from freeridge.theory.practice.importance import importance_sample as importance_sample
+    from freeridge.theory.practice.langevin import Langevin as Langevin
+    from freeridge.theory.practice.reverse_diffusion import ReverseDiffusion as ReverseDiffusion
     from freeridge.theory.pruning.label_rules import KeepCorrect as KeepCorrect
     from freeridge.theory.pruning.label_rules import KeepIf as KeepIf
     from freeridge.theory.pruning.label_rules import KeepMixture as KeepMixture
@@ -109,7 +115,9 @@ _HOME = {
     "Eigenvalues": "freeridge.theory.covariance",
     "Estimate": "freeridge.solvers.results",
     "GCDExperiment": "freeridge.theory.arithmetic.experiment",
+    "GaussianMixture": "freeridge.theory.practice.gaussian_mixture",
     "GradientFlow": "freeridge.theory.gradient_flow",
+    "Guidance": "freeridge.theory.practice.generator",
     "InvalidSetting": "freeridge.solvers.errors",
     "Isotropic": "freeridge.theory.covariance",
     "IterativeMixing": "freeridge.theory.generations",
@@ -122,6 +130,7 @@ _HOME = {
     "KeepRule": "freeridge.theory.pruning.rules",
     "KeepSoft": "freeridge.theory.pruning.label_rules",
     "KeepTable": "freeridge.theory.pruning.rules",
+    "Langevin": "freeridge.theory.practice.langevin",
     "LinearErrors": "freeridge.theory.pruning.verification.label_errors",
     "MinorityGroups": "freeridge.theory.minority",
     "ModelCollapse": "freeridge.theory.collapse",
@@ -132,6 +141,7 @@ _HOME = {
     "RandomErrors": "freeridge.theory.pruning.verification.label_errors",
     "RandomVector": "freeridge.theory.labeler",
     "RetrainedLogistic": "freeridge.theory.pruning.verification.retrained_logistic",
+    "ReverseDiffusion": "freeridge.theory.practice.reverse_diffusion",
     "RidgeMixture": "freeridge.theory.mixture",
     "TripletLaw": "freeridge.theory.tails.memory.associative_memory",
     "TwoAtoms": "freeridge.theory.covariance",
@@ -150,7 +160,9 @@ _HOME = {
     "from_data": "freeridge.theory.covariance",
     "gaussian": "freeridge.solvers.pencils.symbols",
     "groups_from_data": "freeridge.theory.real_features",
+    "guided_test": "freeridge.theory.practice.importance",
     "identity": "freeridge.solvers.pencils.symbols",
+    "importance_sample": "freeridge.theory.practice.importance",
     "measure_group_risks": "freeridge.theory.real_training",
     "normalized_trace": "freeridge.solvers.pencils.traces",
     "pencil": "freeridge.solvers.pencils.from_sympy",
