@@ -1,32 +1,18 @@
 """Where amplification begins: the lines ADD = 1 in the plane of two fields, every vertex a certified root."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from freeridge.solvers.boundary import Boundary, in_batches, trace_boundary
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.field_places import with_leaves
 from freeridge.solvers.results import Code
 from freeridge.solvers.sweep_axes import make_grid
-
-# Points of one compiled call.
-_LANES = 512
-# A vertex is kept when ADD is one to this. At a pole ODD - EDD changes sign as well, but has no root.
-_MEETS = 1e-10
-
-
-class Boundary(NamedTuple):
-    """A polyline on which ADD = 1: its vertices, values of the two fields, and their largest |ADD - 1|.
-
-    A closed line ends where it begins.
-    """
-
-    points: Float[np.ndarray, "V 2"]
-    error: float
 
 
 def amplification_boundary(setting: Any, axes: Mapping[str, Any]) -> list[Boundary]:
@@ -75,77 +61,10 @@ def amplification_boundary(setting: Any, axes: Mapping[str, Any]) -> list[Bounda
             raise InvalidSetting(axis.name, values, "two or more increasing numbers > 0")
     places = [axis.place for axis in grid]
 
-    @jax.jit
-    @jax.vmap
-    def compiled(logs: Float[Array, "2"]) -> Array:
+    def disparities(logs: Float[Array, "2"]) -> Array:
         setting_there, _ = with_leaves((setting, {}), places, list(jnp.exp(logs)))
         found = setting_there.predict()
         return jnp.where(found.code == Code.OK, jnp.stack([found.odd, found.edd]), jnp.nan)
 
-    def disparities(logs: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, "N 2"]:
-        """ODD and EDD; always as many points at a time, so that there is one compilation."""
-        wanted = np.resize(np.arange(len(logs)), -(-len(logs) // _LANES) * _LANES)
-        parts = [compiled(jnp.asarray(logs[part])) for part in wanted.reshape(-1, _LANES)]
-        return np.concatenate(parts)[: len(logs)]
-
-    logs = [np.log(axis.labels) for axis in grid]
-    mesh = np.stack(np.meshgrid(*logs, indexing="ij"), axis=-1)
-    gap = _gap(disparities(mesh.reshape(-1, 2))).reshape(mesh.shape[:2])
-    lines = _edges(logs, gap)
-    if not lines:
-        return []
-    roots = _roots(disparities, np.concatenate(lines))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        odd, edd = disparities(roots).T
-        errors = np.abs(odd / edd - 1.0)
-    bounds = np.cumsum([len(line) for line in lines])[:-1]
-    pieces = zip(np.split(np.exp(roots), bounds), np.split(errors, bounds), strict=True)
-    return [boundary for points, error in pieces for boundary in _certified(points, error)]
-
-
-def _gap(disparities: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, " N"]:
-    """ODD - EDD relative to their sum: the sign that matters, and never far from one in size."""
-    odd, edd = disparities.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (odd - edd) / (odd + edd)
-
-
-def _edges(logs: list[np.ndarray], gap: Float[np.ndarray, "X Y"]) -> list[Float[np.ndarray, "V 2 2"]]:
-    """For each vertex of each line the two ends of its edge of the grid."""
-    from contourpy import contour_generator  # here: only boundaries need it
-
-    masked: Any = np.ma.masked_invalid(gap.T)
-    generator = contour_generator(x=logs[0], y=logs[1], z=masked, line_type="Separate")
-    lines = []
-    for line in map(np.asarray, generator.lines(0.0)):
-        index = np.stack([np.interp(line[:, k], logs[k], np.arange(len(logs[k]))) for k in (0, 1)], axis=1)
-        nearest = np.rint(index).astype(int)
-        first, second = nearest.copy(), nearest.copy()
-        rows, moving = np.arange(len(line)), np.argmax(np.abs(index - nearest), axis=1)
-        first[rows, moving] = np.floor(index[rows, moving])
-        second[rows, moving] = np.ceil(index[rows, moving])
-        ends = [np.stack([logs[k][end[:, k]] for k in (0, 1)], axis=1) for end in (first, second)]
-        lines.append(np.stack(ends, axis=1))
-    return lines
-
-
-def _roots(disparities: Any, edges: Float[np.ndarray, "V 2 2"]) -> Float[np.ndarray, "V 2"]:
-    """The root on each edge; its end where the edge has no length or no change of sign."""
-    from scipy.optimize import elementwise
-
-    start, step = edges[:, 0], edges[:, 1] - edges[:, 0]
-
-    def gap(fraction: np.ndarray, number: np.ndarray) -> np.ndarray:
-        return _gap(disparities(start[number] + fraction[:, None] * step[number]))
-
-    number = np.arange(len(edges))
-    found = elementwise.find_root(gap, (np.zeros(len(edges)), np.ones(len(edges))), args=(number,))
-    return start + np.where(found.success, found.x, 0.0)[:, None] * step
-
-
-def _certified(points: Float[np.ndarray, "V 2"], errors: Float[np.ndarray, " V"]) -> Iterator[Boundary]:
-    """The stretches of a line whose vertices are all roots."""
-    meets = np.concatenate([[False], errors <= _MEETS, [False]])
-    for start, stop in np.flatnonzero(np.diff(meets)).reshape(-1, 2):
-        if stop - start > 1:
-            yield Boundary(points[start:stop], float(errors[start:stop].max()))
+    lines = trace_boundary(in_batches(jax.jit(jax.vmap(disparities))), [np.log(axis.labels) for axis in grid])
+    return [Boundary(np.exp(line.points), line.error) for line in lines]

@@ -57,28 +57,39 @@ if TYPE_CHECKING:
     from freeridge.theory.minority import MinorityGroups as MinorityGroups
     from freeridge.theory.mixture import RidgeMixture as RidgeMixture
     from freeridge.theory.population import Population as Population
-    from freeridge.theory.practice.gaussian_mixture import GaussianMixture as GaussianMixture
+    from freeridge.theory.practice.experiment import PracticeExperiment as PracticeExperiment
     from freeridge.theory.practice.generator import Guidance as Guidance
-    from freeridge.theory.practice.importance import guided_test as guided_test
-    from freeridge.theory.practice.importance import importance_sample as importance_sample
-    from freeridge.theory.practice.langevin import Langevin as Langevin
-    from freeridge.theory.practice.reverse_diffusion import ReverseDiffusion as ReverseDiffusion
+    from freeridge.theory.practice.generators.diffusion_model import DiffusionGenerator as DiffusionGenerator
+    from freeridge.theory.practice.generators.gaussian_mixture import GaussianMixture as GaussianMixture
+    from freeridge.theory.practice.generators.importance import guided_test as guided_test
+    from freeridge.theory.practice.generators.importance import importance_sample as importance_sample
+    from freeridge.theory.practice.generators.langevin import Langevin as Langevin
+    from freeridge.theory.practice.generators.reverse_diffusion import ReverseDiffusion as ReverseDiffusion
+    from freeridge.theory.practice.loop import DeliberatePractice as DeliberatePractice
+    from freeridge.theory.pruning.boundary import curation_boundary as curation_boundary
+    from freeridge.theory.pruning.boundary import curation_crossings as curation_crossings
     from freeridge.theory.pruning.label_rules import KeepCorrect as KeepCorrect
     from freeridge.theory.pruning.label_rules import KeepIf as KeepIf
     from freeridge.theory.pruning.label_rules import KeepMixture as KeepMixture
     from freeridge.theory.pruning.label_rules import KeepSoft as KeepSoft
+    from freeridge.theory.pruning.optimum import best_fraction as best_fraction
+    from freeridge.theory.pruning.optimum import best_rule as best_rule
+    from freeridge.theory.pruning.phases import curation_phases as curation_phases
     from freeridge.theory.pruning.pruned_classifier import PrunedClassifier as PrunedClassifier
     from freeridge.theory.pruning.rules import KeepEasy as KeepEasy
     from freeridge.theory.pruning.rules import KeepHard as KeepHard
     from freeridge.theory.pruning.rules import KeepRandom as KeepRandom
     from freeridge.theory.pruning.rules import KeepRule as KeepRule
     from freeridge.theory.pruning.rules import KeepTable as KeepTable
+    from freeridge.theory.pruning.scaling import curation_curve as curation_curve
     from freeridge.theory.pruning.verification.label_errors import LinearErrors as LinearErrors
     from freeridge.theory.pruning.verification.label_errors import RandomErrors as RandomErrors
     from freeridge.theory.pruning.verification.rates import breakdown_band as breakdown_band
     from freeridge.theory.pruning.verification.rates import breakdown_point as breakdown_point
     from freeridge.theory.pruning.verification.rates import rates_of_similarity as rates_of_similarity
-    from freeridge.theory.pruning.verification.retrained_logistic import RetrainedLogistic as RetrainedLogistic
+    from freeridge.theory.pruning.verification.retrained_logistic import (
+        RetrainedLogistic as RetrainedLogistic,
+    )
     from freeridge.theory.pruning.verification.verified_logistic import VerifiedLogistic as VerifiedLogistic
     from freeridge.theory.ratios import AtRatios as AtRatios
     from freeridge.theory.real_comparison import compare_groups as compare_groups
@@ -110,12 +121,14 @@ _HOME = {
     "BigramTail": "freeridge.theory.tails.bigrams.bigram_tail",
     "CurveComparison": "freeridge.theory.tails.curves.comparison",
     "CurveFit": "freeridge.theory.tails.curves.curve_fit",
+    "DeliberatePractice": "freeridge.theory.practice.loop",
     "Dense": "freeridge.theory.covariance",
+    "DiffusionGenerator": "freeridge.theory.practice.generators.diffusion_model",
     "DirectSum": "freeridge.theory.covariance_algebra",
     "Eigenvalues": "freeridge.theory.covariance",
     "Estimate": "freeridge.solvers.results",
     "GCDExperiment": "freeridge.theory.arithmetic.experiment",
-    "GaussianMixture": "freeridge.theory.practice.gaussian_mixture",
+    "GaussianMixture": "freeridge.theory.practice.generators.gaussian_mixture",
     "GradientFlow": "freeridge.theory.gradient_flow",
     "Guidance": "freeridge.theory.practice.generator",
     "InvalidSetting": "freeridge.solvers.errors",
@@ -130,29 +143,36 @@ _HOME = {
     "KeepRule": "freeridge.theory.pruning.rules",
     "KeepSoft": "freeridge.theory.pruning.label_rules",
     "KeepTable": "freeridge.theory.pruning.rules",
-    "Langevin": "freeridge.theory.practice.langevin",
+    "Langevin": "freeridge.theory.practice.generators.langevin",
     "LinearErrors": "freeridge.theory.pruning.verification.label_errors",
     "MinorityGroups": "freeridge.theory.minority",
     "ModelCollapse": "freeridge.theory.collapse",
     "Population": "freeridge.theory.population",
     "PowerLaw": "freeridge.theory.covariance",
+    "PracticeExperiment": "freeridge.theory.practice.experiment",
     "Prediction": "freeridge.solvers.results",
     "PrunedClassifier": "freeridge.theory.pruning.pruned_classifier",
     "RandomErrors": "freeridge.theory.pruning.verification.label_errors",
     "RandomVector": "freeridge.theory.labeler",
     "RetrainedLogistic": "freeridge.theory.pruning.verification.retrained_logistic",
-    "ReverseDiffusion": "freeridge.theory.practice.reverse_diffusion",
+    "ReverseDiffusion": "freeridge.theory.practice.generators.reverse_diffusion",
     "RidgeMixture": "freeridge.theory.mixture",
     "TripletLaw": "freeridge.theory.tails.memory.associative_memory",
     "TwoAtoms": "freeridge.theory.covariance",
     "VerifiedLogistic": "freeridge.theory.pruning.verification.verified_logistic",
     "ZipfTail": "freeridge.theory.tails.zipf_tail",
     "amplification_boundary": "freeridge.theory.bias_boundary",
+    "best_fraction": "freeridge.theory.pruning.optimum",
+    "best_rule": "freeridge.theory.pruning.optimum",
     "breakdown_band": "freeridge.theory.pruning.verification.rates",
     "breakdown_point": "freeridge.theory.pruning.verification.rates",
     "colored_digits": "freeridge.theory.colored_digits",
     "colored_mnist": "freeridge.theory.colored_mnist",
     "compare_groups": "freeridge.theory.real_comparison",
+    "curation_boundary": "freeridge.theory.pruning.boundary",
+    "curation_crossings": "freeridge.theory.pruning.boundary",
+    "curation_curve": "freeridge.theory.pruning.scaling",
+    "curation_phases": "freeridge.theory.pruning.phases",
     "derive": "freeridge.solvers.pencils.derive",
     "deterministic": "freeridge.solvers.pencils.symbols",
     "dims": "freeridge.solvers.pencils.symbols",
@@ -160,9 +180,9 @@ _HOME = {
     "from_data": "freeridge.theory.covariance",
     "gaussian": "freeridge.solvers.pencils.symbols",
     "groups_from_data": "freeridge.theory.real_features",
-    "guided_test": "freeridge.theory.practice.importance",
+    "guided_test": "freeridge.theory.practice.generators.importance",
     "identity": "freeridge.solvers.pencils.symbols",
-    "importance_sample": "freeridge.theory.practice.importance",
+    "importance_sample": "freeridge.theory.practice.generators.importance",
     "measure_group_risks": "freeridge.theory.real_training",
     "normalized_trace": "freeridge.solvers.pencils.traces",
     "pencil": "freeridge.solvers.pencils.from_sympy",

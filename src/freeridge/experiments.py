@@ -42,7 +42,7 @@ def gcd(
 
 def practice(
     *,
-    preset: Literal["quick", "digits", "mixture"] = "digits",
+    preset: Literal["quick", "digits", "digits-plain", "mixture"] = "digits",
     out: Path = Path("out/practice"),
     seeds: int | None = None,
     key: int = 0,
@@ -53,8 +53,8 @@ def practice(
     Parameters
     ----------
     preset
-        Quick takes seconds and shows nothing, digits trains a diffusion model on them in minutes, mixture has
-        an exact generator.
+        Quick takes seconds and shows nothing. Digits trains a diffusion model on them, in minutes;
+        digits-plain has a learner without label smoothing, mixture an exact generator.
     out
         Folder for the generator, the runs and the record; started again, the experiment goes on where it was.
     seeds

@@ -34,7 +34,7 @@ def run_experiment(
 
     Parameters
     ----------
-    preset : {"quick", "digits", "mixture"}
+    preset : {"quick", "digits", "digits-plain", "mixture"}
         See :class:`freeridge.theory.practice.experiment.PracticeExperiment`.
     out : Path
         Folder for the generator, the runs and the record.

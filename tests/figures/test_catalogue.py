@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from freeridge.figures import catalogue as module
 from freeridge.figures.catalogue import Entry, catalogue, draw_figures
+from freeridge.figures.practice_entries import practice_entries
 from freeridge.figures.record import Plan, record, simulation, theory
 from freeridge.figures.style import line_and_points, panels
 from freeridge.solvers.errors import InvalidSetting
@@ -53,7 +54,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_entries_are_complete() -> None:
     entries = catalogue()
-    assert len({entry.name for entry in entries}) == len(entries) == 37
+    assert len({entry.name for entry in entries}) == len(entries) == 46
     for entry in entries:
         assert entry.paper and "\n" not in entry.shows and "quick" in entry.cost and "paper" in entry.cost
     collapse = [entry for entry in entries if "2410.04840" in entry.paper]
@@ -75,6 +76,8 @@ def test_entries_are_complete() -> None:
     numbers = [3, 5, 6, *range(8, 17), *range(19, 28)]
     assert list(tails) == [*(f"tale-of-tails-{number}" for number in numbers), "tale-of-tails-arithmetic"]
     assert [entry.name for entry in tails.values() if entry.main] == list(tails)[:3]
+    practice = [entry for entry in entries if entry.name.startswith(("deliberate-practice", "verification"))]
+    assert [entry.name for entry in practice] == [entry.name for entry in practice_entries()]
 
 
 @pytest.mark.parametrize(("names", "size", "expected"), [

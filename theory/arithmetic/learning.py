@@ -7,10 +7,7 @@ What step s draws depends on the key and s alone: a training that is stopped and
 very same numbers.
 """
 
-import io
-import zipfile
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -19,8 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from freeridge.solvers.replicates import key_entropy
-from freeridge.solvers.storage import StorageError, write_atomically
 from freeridge.theory.arithmetic.network import Network
 from freeridge.theory.arithmetic.pairs import Pairs
 
@@ -69,12 +64,6 @@ class Lesson(eqx.Module):
     warmup: int = eqx.field(static=True)
     share: Float[Array, ""]
     teacher: Network
-
-
-def stream(key: Any, purpose: int) -> Array:
-    """A JAX key for one purpose, from the key of the user and the number of the purpose."""
-    sequence = np.random.SeedSequence(key_entropy(key), spawn_key=(purpose,))
-    return jax.random.wrap_key_data(jnp.asarray(sequence.generate_state(2, np.uint32)), impl="threefry2x32")
 
 
 def adam(rate: float, warmup: int) -> Any:
@@ -154,37 +143,3 @@ def predictions(
 @jax.jit
 def _most_likely(network: Network, digits: Int[Any, "rows length"]) -> Int[Array, " rows"]:
     return jnp.argmax(network(digits), axis=1)
-
-
-def save(path: Path, state: Any, **columns: np.ndarray) -> None:
-    """Write the arrays of a state, and columns beside them, to a file that is whole or absent."""
-    leaves = {f"leaf {i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **leaves, **columns)
-    write_atomically(path, lambda temporary: temporary.write_bytes(content.getvalue()))
-
-
-def load(path: Path, like: Any) -> tuple[Any, dict[str, np.ndarray]]:
-    """The state and the columns of such a file.
-
-    Parameters
-    ----------
-    path : Path
-    like : pytree
-        A state of the same structure, for example of :func:`jax.eval_shape`.
-
-    Raises
-    ------
-    StorageError
-        When it cannot be read or holds another structure.
-    """
-    shapes, structure = jax.tree.flatten(like)
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
-        leaves = [found.pop(f"leaf {i}") for i in range(len(shapes))]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise StorageError(f"cannot read {path}: not a whole checkpoint of this experiment") from error
-    if any(leaf.shape != shape.shape for leaf, shape in zip(leaves, shapes, strict=True)):
-        raise StorageError(f"cannot read {path}: not a checkpoint of this experiment")
-    return jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in leaves]), found

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from freeridge.solvers import checkpoints
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.replicates import key_entropy
 from freeridge.solvers.storage import provenance, save_dataset, write_atomically
@@ -84,7 +85,7 @@ def _make_run(
         learner, history = _load(experiment, folder, name)
     test = experiment.pairs.stratified(key, experiment.each)
     # The same pairs in every run, after the same weights: runs differ in their labels alone.
-    stream = learning.stream(key, _EXAMPLES)
+    stream = checkpoints.stream(key, _EXAMPLES)
     while (done := int(learner.step) * experiment.batch) < goal:
         began = time.perf_counter()
         learner, loss = _advance(learner, lesson, stream, experiment.every // experiment.batch)
@@ -92,8 +93,8 @@ def _make_run(
         tested = skills(answers, experiment.labels)
         history = history.with_row(done + experiment.every, loss, *tested)
         if name == "clean" and done + experiment.every == experiment.generator:
-            learning.save(folder / "generator.npz", learner.network)
-        learning.save(_checkpoint(folder, name), learner, **history._asdict())
+            checkpoints.save(folder / "generator.npz", learner.network)
+        checkpoints.save(_checkpoint(folder, name), learner, **history._asdict())
         pace = experiment.every / (time.perf_counter() - began)
         known = learned(tested.answer)
         report(
@@ -128,12 +129,12 @@ def _beginner(experiment: "GCDExperiment", key: Any) -> Network:
 
 
 def _teacher(experiment: "GCDExperiment", folder: Path) -> Network:
-    network: Network = learning.load(folder / "generator.npz", _like(experiment).network)[0]
+    network: Network = checkpoints.load(folder / "generator.npz", _like(experiment).network)[0]
     return network
 
 
 def _load(experiment: "GCDExperiment", folder: Path, name: str) -> tuple[Learner, Columns]:
-    learner, columns = learning.load(_checkpoint(folder, name), _like(experiment))
+    learner, columns = checkpoints.load(_checkpoint(folder, name), _like(experiment))
     return learner, Columns(**columns)
 
 
@@ -161,7 +162,7 @@ def _checkpoint(folder: Path, name: str) -> Path:
 
 def _record(experiment: "GCDExperiment", folder: Path, key: Any) -> xr.Dataset:
     """Everything that the checkpoints hold, and the answers of the networks to uniform pairs."""
-    uniform = np.asarray(experiment.pairs.draw(learning.stream(key, _UNIFORM), 2**16))
+    uniform = np.asarray(experiment.pairs.draw(checkpoints.stream(key, _UNIFORM), 2**16))
 
     def histogram(network: Network) -> np.ndarray:
         answers = learning.predictions(network, experiment.pairs, uniform)

@@ -11,9 +11,10 @@ from jaxtyping import Array, Float
 
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import Scalar, Vector, real_field, require
+from freeridge.theory.pruning.label_moments import moments_of_label_bands
 from freeridge.theory.pruning.moments import Moments
 from freeridge.theory.pruning.rule_breaks import find_breaks
-from freeridge.theory.pruning.rules import AnyRule, AnyRules, KeepRandom, KeepRule, chances_of
+from freeridge.theory.pruning.rules import AnyRule, AnyRules, Banded, KeepRandom, KeepRule, chances_of
 
 
 def _rule_or_share(value: Any) -> Any:
@@ -52,6 +53,15 @@ class KeepCorrect(KeepRule):
 
     def breaks(self) -> Float[Array, " m"]:
         return jnp.concatenate([jnp.zeros(1), self.correct.breaks(), self.wrong.breaks()])
+
+    def moments(self, rho_oracle: Float[Array, ""], flips: Array) -> Moments:
+        if not (isinstance(self.correct, Banded) and isinstance(self.wrong, Banded)):
+            return super().moments(rho_oracle, flips)
+        edges = jnp.sort(jnp.clip(self.breaks(), -40.0, 40.0))
+        ends = jnp.concatenate([jnp.array([-40.0]), edges, jnp.array([40.0])])
+        middle = 0.5 * (ends[1:] + ends[:-1])
+        chances = self.chance(middle, 1.0), self.chance(middle, -1.0)
+        return moments_of_label_bands(edges, *chances, rho_oracle, flips)
 
 
 class KeepSoft(KeepRule):

@@ -48,7 +48,7 @@ else:
     AnyRules = tuple[KeepRule, ...]
 
 
-class _Banded(KeepRule):
+class Banded(KeepRule):
     """A chance that depends on the band of the score alone."""
 
     @abstractmethod
@@ -66,7 +66,7 @@ class _Banded(KeepRule):
         return moments_of_bands(*self.bands(), rho_oracle, flips)
 
 
-class KeepRandom(_Banded):
+class KeepRandom(Banded):
     """Keep each row with the same chance; all of them when left out.
 
     Examples
@@ -85,7 +85,7 @@ class KeepRandom(_Banded):
         return jnp.zeros(0), self.fraction[None]
 
 
-class _Threshold(_Banded):
+class _Threshold(Banded):
     r"""By the size of the score, with the threshold or the fraction that is kept.
 
     Parameters
@@ -157,7 +157,7 @@ class KeepEasy(_Threshold):
         return jnp.stack([-cut, cut]), jnp.array([1.0, 0.0, 1.0])
 
 
-class KeepTable(_Banded):
+class KeepTable(Banded):
     """Keep each band of the score with a chance of its own.
 
     Parameters

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from freeridge.solvers.checkpoints import stream
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.storage import StorageError, load_dataset
 from freeridge.theory.arithmetic import learning, runs
 from freeridge.theory.arithmetic.experiment import GCDExperiment
-from freeridge.theory.arithmetic.learning import Lesson, stream
+from freeridge.theory.arithmetic.learning import Lesson
 from freeridge.theory.arithmetic.presets import PRESETS
 from freeridge.theory.arithmetic.record import first_learned, learned_sets
 from freeridge.theory.arithmetic.skills import rule

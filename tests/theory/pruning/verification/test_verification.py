@@ -124,7 +124,7 @@ BAD: list[tuple[Any, tuple[Any, ...], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("maker", "arguments", "said"), BAD, ids=str)
+@pytest.mark.parametrize(("maker", "arguments", "said"), BAD)
 def test_what_makes_no_sense_is_refused(maker: Any, arguments: tuple[Any, ...], said: str) -> None:
     with pytest.raises(InvalidSetting, match=said):
         maker(*arguments)

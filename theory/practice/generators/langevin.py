@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import known, require_count
 from freeridge.theory.practice.generator import Guidance
-from freeridge.theory.practice.mixture_law import MixtureLaw
+from freeridge.theory.practice.generators.mixture_law import MixtureLaw
 
 WISHED = 0.574  # acceptance at which Langevin proposals are most efficient in high dimension
 

@@ -13,7 +13,7 @@ from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import require_count
 from freeridge.solvers.replicates import key_entropy
 from freeridge.theory.practice.generator import Generator, Guidance
-from freeridge.theory.practice.langevin import log_classes
+from freeridge.theory.practice.generators.langevin import log_classes
 
 FEWEST = 20  # examples in a sample: with fewer, hardly anything would be told apart
 
@@ -67,7 +67,7 @@ def importance_sample(
     Examples
     --------
     >>> import jax, jax.numpy as jnp
-    >>> from freeridge.theory.practice.gaussian_mixture import GaussianMixture
+    >>> from freeridge.theory.practice.generators.gaussian_mixture import GaussianMixture
     >>> guidance = Guidance(lambda x: jnp.stack([-x[0], x[0]]), strength=2.0)
     >>> truth = importance_sample(GaussianMixture([[-1.0], [1.0]], 1.0), jax.random.key(0), 1, 4000, guidance)
     >>> mean, error = truth.mean(truth.examples[:, 0])

@@ -8,8 +8,8 @@ from jaxtyping import Array, Bool, Float
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import require_count
 from freeridge.theory.practice.generator import Guidance
-from freeridge.theory.practice.langevin import Draws, Langevin, require_finite_learner
-from freeridge.theory.practice.mixture_law import MixtureLaw
+from freeridge.theory.practice.generators.langevin import Draws, Langevin, require_finite_learner
+from freeridge.theory.practice.generators.mixture_law import MixtureLaw
 
 
 class ReverseDiffusion(eqx.Module):

@@ -9,10 +9,10 @@ import pytest
 from scipy.stats import kstest
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.practice.gaussian_mixture import GaussianMixture
 from freeridge.theory.practice.generator import Guidance
-from freeridge.theory.practice.langevin import Draws, Langevin
-from freeridge.theory.practice.mixture_law import MixtureLaw
+from freeridge.theory.practice.generators.gaussian_mixture import GaussianMixture
+from freeridge.theory.practice.generators.langevin import Draws, Langevin
+from freeridge.theory.practice.generators.mixture_law import MixtureLaw
 
 SAMPLER, COUNT = Langevin(100), 4000  # the same everywhere: compiled once
 
@@ -78,6 +78,7 @@ def test_same_key_same_examples_other_key_others() -> None:
     assert not np.any(first == other)
 
 
+@pytest.mark.slow
 def test_learner_in_single_precision() -> None:
     def single(x: Any) -> Any:
         return jnp.stack([-x[0], x[0]]).astype(jnp.float32)

@@ -9,11 +9,11 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.practice import gaussian_mixture
-from freeridge.theory.practice.gaussian_mixture import GaussianMixture
 from freeridge.theory.practice.generator import Generator, Guidance
-from freeridge.theory.practice.langevin import Langevin
-from freeridge.theory.practice.reverse_diffusion import ReverseDiffusion
+from freeridge.theory.practice.generators import gaussian_mixture
+from freeridge.theory.practice.generators.gaussian_mixture import GaussianMixture
+from freeridge.theory.practice.generators.langevin import Langevin
+from freeridge.theory.practice.generators.reverse_diffusion import ReverseDiffusion
 
 rng = np.random.default_rng(0)
 MEANS = rng.standard_normal((2, 3, 4))
@@ -132,6 +132,7 @@ def test_strength_zero_is_the_generator_itself(sampler: Langevin | ReverseDiffus
     assert mixture.cost(False) == 0
 
 
+@pytest.mark.slow
 def test_small_pieces_are_draws_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces of a large order come in order, each for its labels."""
     monkeypatch.setattr(gaussian_mixture, "ROOM", 200)

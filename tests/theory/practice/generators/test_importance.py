@@ -11,16 +11,16 @@ from jaxtyping import Array, Float
 from scipy.stats import binom, energy_distance, kstest, norm
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.practice.gaussian_mixture import GaussianMixture
 from freeridge.theory.practice.generator import Guidance
-from freeridge.theory.practice.importance import (
+from freeridge.theory.practice.generators.gaussian_mixture import GaussianMixture
+from freeridge.theory.practice.generators.importance import (
     TwoSample,
     energy_test,
     guided_test,
     importance_sample,
 )
-from freeridge.theory.practice.langevin import Langevin
-from freeridge.theory.practice.reverse_diffusion import ReverseDiffusion
+from freeridge.theory.practice.generators.langevin import Langevin
+from freeridge.theory.practice.generators.reverse_diffusion import ReverseDiffusion
 
 SAMPLERS: dict[str, Langevin | ReverseDiffusion] = {"Langevin": Langevin(), "diffusion": ReverseDiffusion()}
 

@@ -11,12 +11,12 @@ import pytest
 from scipy.stats import kstest
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.practice.gaussian_mixture import GaussianMixture
 from freeridge.theory.practice.generator import Guidance
-from freeridge.theory.practice.importance import importance_sample
-from freeridge.theory.practice.langevin import Langevin
-from freeridge.theory.practice.mixture_law import MixtureLaw
-from freeridge.theory.practice.reverse_diffusion import ReverseDiffusion
+from freeridge.theory.practice.generators.gaussian_mixture import GaussianMixture
+from freeridge.theory.practice.generators.importance import importance_sample
+from freeridge.theory.practice.generators.langevin import Langevin
+from freeridge.theory.practice.generators.mixture_law import MixtureLaw
+from freeridge.theory.practice.generators.reverse_diffusion import ReverseDiffusion
 
 COUNT = 4000
 DIRECTION = jnp.array([1.0, 0.5])  # the learner's logits are +- this product

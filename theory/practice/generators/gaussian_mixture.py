@@ -12,9 +12,9 @@ from jaxtyping import Array, Float, Int
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import as_real, known, require
 from freeridge.theory.practice.generator import Guidance
-from freeridge.theory.practice.langevin import Draws, Langevin, unguided
-from freeridge.theory.practice.mixture_law import MixtureLaw
-from freeridge.theory.practice.reverse_diffusion import ReverseDiffusion
+from freeridge.theory.practice.generators.langevin import Draws, Langevin, unguided
+from freeridge.theory.practice.generators.mixture_law import MixtureLaw
+from freeridge.theory.practice.generators.reverse_diffusion import ReverseDiffusion
 
 ROOM = 2**25  # numbers of the laws of all examples that are drawn at a time: 256 MiB
 SAMPLER = Langevin()
