@@ -1,8 +1,9 @@
 r"""The limit of ridge regression on kept rows: a fixed point of one population, and vectors of its resolvent.
 
 Kept rows are, outside of the plane of oracle and generator, rows like any others: $p n$ of them, with a ridge
-$\lambda / p$. Their fixed point is that of :mod:`freeridge.solvers.fixed_point` for a single population. The
-plane is a perturbation of rank two, solved in closed form. The derivation is in ``docs/theory/pruning.md``.
+$\lambda / p$. Their fixed point is that of :mod:`freeridge.solvers.fixed_point` for a single population, for
+isotropic inputs a quadratic. The plane is a perturbation of rank two, solved in closed form. The derivation
+is in ``docs/theory/pruning.md``.
 """
 
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from freeridge.solvers.fixed_point import MixtureProblem, solve_fixed_point
+from freeridge.solvers.results import Code
 from freeridge.solvers.spectra import Atoms
 from freeridge.theory.covariance import Covariance, Diagonal
 from freeridge.theory.pruning.directions import Plane, eigenbasis
@@ -49,18 +51,16 @@ def limit(
     """Solve for given moments; see :class:`freeridge.theory.pruning.pruned_classifier.PrunedClassifier`."""
     values, weights = _spectrum(covariance, plane)
     share = jnp.where(moments.share > 0, moments.share, 1.0)
-    dimension = 1 if covariance is None else covariance.d
-    atoms = Atoms(values[None], weights * dimension, dimension)
-    problem = MixtureProblem(atoms, jnp.ones(1), dimension * share / phi, ridge / share)
-    point = solve_fixed_point(problem)
-    kappa = share * point.theta
+    kappa, slack, residual, code = (
+        _quadratic(phi, ridge, share) if covariance is None else _solved(phi, ridge, share, values, weights)
+    )
     # P and P kappa / (values p + kappa) / values: of a zero eigenvalue both are multiplied by zero.
     bottom = share * values + kappa
     bottom = jnp.where(bottom > 0, bottom, 1.0)
     resolved = jnp.where(values > 0, values / bottom, 0.0)
     noise = phi * (weights @ resolved**2)
     # 1 - p noise without a difference.
-    room = point.sample_slack + phi * kappa * (weights @ (values / bottom**2))
+    room = slack + phi * kappa * (weights @ (values / bottom**2))
 
     through = _Through(values, weights, resolved, plane)
     inside = through.plane()
@@ -78,9 +78,47 @@ def limit(
         signal * scale,
         clean_miss * scale,
         jnp.sqrt(clean_miss**2 * room + noise * jnp.maximum(residue, 0.0)),
-        point.residual,
-        point.code,
+        residual,
+        code,
     )
+
+
+class _Slacks(NamedTuple):
+    r"""$\kappa$ and e, with their certificate."""
+
+    kappa: Float[Array, ""]
+    slack: Float[Array, ""]
+    residual: Float[Array, ""]
+    code: Int[Array, ""]
+
+
+def _quadratic(phi: Float[Array, ""], ridge: Float[Array, ""], share: Float[Array, ""]) -> _Slacks:
+    r"""Isotropic inputs: $p e^2 + (\lambda + \phi - p) e = \lambda$, and $\kappa e = \lambda$."""
+    gap = ridge + phi - share
+    square = gap**2 + 4.0 * share * ridge
+    some = square > 0  # none at ridge 0 and phi = p
+    root = jnp.where(some, jnp.sqrt(jnp.where(some, square, 1.0)), 0.0)
+    # Of both roots the sum is taken, and the other from the product.
+    large = jnp.where(some, 0.5 * (jnp.abs(gap) + root), 1.0)
+    small = jnp.where(some, share * ridge / large, 0.0)
+    large = jnp.where(some, large, 0.0)
+    kappa, slack = jnp.where(gap > 0, large, small), jnp.where(gap > 0, small, large) / share
+    residual = jnp.abs(slack + phi / (share + kappa) - 1.0)
+    code = jnp.where((phi > 0) & (ridge >= 0), int(Code.OK), int(Code.INVALID)).astype(jnp.int32)
+    return _Slacks(kappa, slack, residual, code)
+
+
+def _solved(
+    phi: Float[Array, ""],
+    ridge: Float[Array, ""],
+    share: Float[Array, ""],
+    values: Float[Array, " J"],
+    weights: Float[Array, " J"],
+) -> _Slacks:
+    """Any spectrum."""
+    atoms = Atoms(values[None], weights, 1)
+    point = solve_fixed_point(MixtureProblem(atoms, jnp.ones(1), share / phi, ridge / share))
+    return _Slacks(share * point.theta, point.sample_slack, point.residual, point.code)
 
 
 class _Through(NamedTuple):

@@ -27,6 +27,7 @@ def test_every_vertex_is_a_root() -> None:
             assert float(errors[0]) == pytest.approx(float(errors[1]), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_field_of_one_setting_alone() -> None:
     # Against keeping all, at which share of hard rows is nothing gained?
     found = curation_crossings(HARD, EVERY, "first.keep.fraction", np.linspace(0.02, 0.98, 9))

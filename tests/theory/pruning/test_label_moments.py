@@ -7,29 +7,37 @@ import pytest
 from jaxtyping import Array
 
 from freeridge.theory.pruning.label_moments import moments_of_label_bands, owens_t
-from freeridge.theory.pruning.moments import moments_by_quadrature, root_of_rest
+from freeridge.theory.pruning.moments import Moments, moments_by_quadrature, root_of_rest
 
 EDGES = jnp.array([-1.4, -0.3, 0.0, 0.2, 0.9, 3.1])
 RIGHT = jnp.array([0.1, 0.9, 0.3, 1.0, 0.0, 0.4, 0.7])
 WRONG = jnp.array([0.6, 0.0, 0.2, 0.5, 0.8, 0.1, 1.0])
 
 
-@pytest.mark.parametrize("rho", [-1.0, -0.8, 0.0, 0.3, np.sqrt(0.5), 0.99, 0.99999, 1.0])
-def test_closed_form_is_the_quadrature(rho: float) -> None:
+@jax.jit
+def both(rho: Array) -> tuple[Moments, Moments]:
     def rule(score: Array, label: float) -> Array:
         return (RIGHT if label > 0 else WRONG)[jnp.searchsorted(EDGES, score)]
 
-    closed = moments_of_label_bands(EDGES, RIGHT, WRONG, jnp.array(rho), jnp.array(0.15))
-    summed = moments_by_quadrature(rule, EDGES, jnp.array(rho), jnp.array(0.15))
+    flips = jnp.array(0.15)
+    closed = moments_of_label_bands(EDGES, RIGHT, WRONG, rho, flips)
+    return closed, moments_by_quadrature(rule, EDGES, rho, flips)
+
+
+@jax.jit
+def share(rho: Array) -> Array:
+    return moments_of_label_bands(EDGES, RIGHT, WRONG, rho, jnp.array(0.0)).share
+
+
+@pytest.mark.parametrize("rho", [-1.0, -0.8, 0.0, 0.3, np.sqrt(0.5), 0.99, 0.99999, 1.0])
+def test_closed_form_is_the_quadrature(rho: float) -> None:
+    closed, summed = both(jnp.array(rho))
     for one, two in zip(jax.tree.leaves(closed)[:3], jax.tree.leaves(summed)[:3], strict=True):
         np.testing.assert_allclose(one, two, atol=4e-16)
 
 
 @pytest.mark.parametrize("rho", [-0.6, 0.0, 0.3, 0.9])
 def test_derivative_in_the_correlation(rho: float) -> None:
-    def share(value: Array) -> Array:
-        return moments_of_label_bands(EDGES, RIGHT, WRONG, value, jnp.array(0.0)).share
-
     step = 1e-5
     difference = (share(jnp.array(rho + step)) - share(jnp.array(rho - step))) / (2 * step)
     assert float(jax.grad(share)(jnp.array(rho))) == pytest.approx(float(difference), abs=1e-9)

@@ -21,6 +21,7 @@ def error(phi: float, ridge: float, rule: Any, rho: float = 1.0, rho_star: float
     return float(fr.PrunedClassifier(phi, ridge, rho, rho_star, keep=rule).predict().error)
 
 
+@pytest.mark.slow
 def test_the_best_share_beats_a_fine_grid() -> None:
     setting = fr.PrunedClassifier(0.05, 1e-3, keep=fr.KeepHard(0.5))
     found = best_fraction(setting)
@@ -29,6 +30,7 @@ def test_the_best_share_beats_a_fine_grid() -> None:
     assert found.setting.keep.fraction == pytest.approx(found.fraction, rel=1e-14)
 
 
+@pytest.mark.slow
 def test_all_are_kept_where_rows_are_dropped_at_random() -> None:
     found = best_fraction(fr.PrunedClassifier(2.0, 0.1, keep=fr.KeepRandom(0.5)), least=0.05)
     assert found.fraction == 1.0 and found.slope <= 0.0
