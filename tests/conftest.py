@@ -22,6 +22,17 @@ source = str(Path(__file__).parents[1] / "src")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
 
 jax.config.update("jax_enable_x64", True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Most of the time of the fast tests is spent in the compiler: they do without its costly passes. Slow
+    tests and benchmarks have them all.
+    """
+    if config.getoption("markexpr") == "not slow":
+        flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+        os.environ.setdefault("XLA_FLAGS", flags)
+
+
 # An integer or single-precision array that slips into a formula is an error, not a silent conversion.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 

@@ -1,4 +1,4 @@
-"""The commands fit and gcd: what they answer, write and refuse."""
+"""The commands fit, gcd and practice: what they answer, write and refuse."""
 
 import json
 from pathlib import Path
@@ -54,15 +54,31 @@ def test_the_experiment_prints_a_table_or_json(
     ask: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from freeridge import arithmetic
+    from freeridge.experiment_answers import Answer
     from freeridge.plotting import text_table
 
-    found = arithmetic.Answer({"command": "gcd", "result": {}}, text_table(("run",), [{"run": "clean"}]))
+    found = Answer({"command": "gcd", "result": {}}, text_table(("run",), [{"run": "clean"}]))
     run = Mock(return_value=found)
     monkeypatch.setattr(arithmetic, "run_experiment", run)
     code, text, _ = ask("gcd", "--preset", "quick", "--out", tmp_path, "--base", 15, "--key", 3)
     assert code == 0 and "clean" in text
     assert run.call_args.args == ("quick", tmp_path, 3, 15)
     assert json.loads(ask("gcd", "--out", tmp_path, "--json")[1])["command"] == "gcd"
+
+
+def test_practice_prints_a_table_or_json(ask: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from freeridge import practising
+    from freeridge.experiment_answers import Answer
+    from freeridge.plotting import text_table
+
+    found = Answer({"command": "practice"}, text_table(("strategy",), [{"strategy": "static"}]))
+    run = Mock(return_value=found)
+    monkeypatch.setattr(practising, "run_experiment", run)
+    code, text, _ = ask("practice", "--preset", "mixture", "--out", tmp_path, "--seeds", 3, "--key", 2)
+    assert code == 0 and "static" in text
+    assert run.call_args.args == ("mixture", tmp_path, 2, 3)
+    assert json.loads(ask("practice", "--out", tmp_path, "--json")[1])["command"] == "practice"
+    assert ask("practice", "--preset", "huge")[0] == 2
 
 
 def test_what_is_missing_is_said_in_one_line(

@@ -2,28 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from freeridge.experiment_answers import Answer, record_of
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from xarray import Dataset
 
 COLUMNS = ("run", "true labels", "examples", "learned", "divisors", "accuracy", "first learned")
-
-
-class Answer(NamedTuple):
-    """The outcome of the command.
-
-    Attributes
-    ----------
-    record : dict
-        For ``--json``: parameters, seed, versions, what each run learned, and where the whole record is.
-    table : rich.table.Table
-        For people; see :data:`COLUMNS`.
-    """
-
-    record: dict[str, Any]
-    table: "Table"
 
 
 def run_experiment(
@@ -45,20 +31,13 @@ def run_experiment(
         A line on standard error at every test.
     """
     from freeridge.plotting import text_table
-    from freeridge.solvers.storage import provenance, versions
     from freeridge.theory.arithmetic.experiment import GCDExperiment
 
     experiment = GCDExperiment(preset, **({} if base is None else {"base": base}))
     data = experiment.run(out, key, progress=progress)
     rows = list(outcomes(data))
-    record = {
-        "command": "gcd",
-        "versions": versions(),
-        "seed": key,
-        "parameters": provenance(experiment),
-        "result": {row["run"]: {name: row[name] for name in row if name != "run"} for row in rows},
-        "file": str(out / "record.nc"),
-    }
+    result = {row["run"]: {name: row[name] for name in row if name != "run"} for row in rows}
+    record = record_of("gcd", experiment, key, out, result=result)
     return Answer(record, text_table(COLUMNS, map(_in_words, rows)))
 
 

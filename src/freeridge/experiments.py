@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from freeridge import tasks
+from freeridge.experiment_answers import Answer
 from freeridge.options import Flag
 
 
@@ -33,11 +34,8 @@ def gcd(
     """
     tasks.prepare_jax()
     from freeridge.arithmetic import run_experiment
-    from freeridge.plotting import as_json, print_table
 
-    found = run_experiment(preset, out, key, base, progress=sys.stderr.isatty())
-    print(as_json(found.record)) if json else print_table(found.table)
-    return 0
+    return _say(run_experiment(preset, out, key, base, progress=sys.stderr.isatty()), json)
 
 
 def practice(
@@ -65,9 +63,13 @@ def practice(
         Print JSON instead of a table.
     """
     tasks.prepare_jax()
-    from freeridge.plotting import as_json, print_table
     from freeridge.practising import run_experiment
 
-    found = run_experiment(preset, out, key, seeds, progress=sys.stderr.isatty())
-    print(as_json(found.record)) if json else print_table(found.table)
+    return _say(run_experiment(preset, out, key, seeds, progress=sys.stderr.isatty()), json)
+
+
+def _say(answer: Answer, json: bool) -> int:
+    from freeridge.plotting import as_json, print_table
+
+    print(as_json(answer.record)) if json else print_table(answer.table)
     return 0

@@ -2,29 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from freeridge.experiment_answers import Answer, record_of
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from xarray import Dataset
 
 COLUMNS = ("strategy", "examples", "generated", "generator calls", "test accuracy", "fewer than static")
-
-
-class Answer(NamedTuple):
-    """The outcome of the command.
-
-    Attributes
-    ----------
-    record : dict
-        For ``--json``: parameters, seed, versions, accuracy and cost of each strategy at each size, the
-        factors by which they need fewer examples, and where the whole record is.
-    table : rich.table.Table
-        For people; see :data:`COLUMNS`.
-    """
-
-    record: dict[str, Any]
-    table: "Table"
 
 
 def run_experiment(
@@ -46,21 +31,12 @@ def run_experiment(
         A line on standard error at every run.
     """
     from freeridge.plotting import text_table
-    from freeridge.solvers.storage import provenance, versions
     from freeridge.theory.practice.experiment import PracticeExperiment
 
     experiment = PracticeExperiment(preset, **({} if seeds is None else {"seeds": seeds}))
     data = experiment.run(out, key, progress=progress)
     rows = list(outcomes(data))
-    record = {
-        "command": "practice",
-        "versions": versions(),
-        "seed": key,
-        "parameters": provenance(experiment),
-        "result": rows,
-        "saving": savings(data),
-        "file": str(out / "record.nc"),
-    }
+    record = record_of("practice", experiment, key, out, result=rows, saving=savings(data))
     return Answer(record, text_table(COLUMNS, map(_in_words, rows)))
 
 

@@ -180,6 +180,7 @@ def test_vmap_is_a_loop() -> None:
         np.testing.assert_allclose(together.kappa[k], found.kappa, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_matrices_are_rotated_atoms() -> None:
     rng, d = np.random.default_rng(6), 12
     values = np.exp(rng.normal(size=(2, d)))

@@ -73,6 +73,7 @@ def test_isotropic_groups_without_ridge() -> None:
         )
 
 
+@pytest.mark.slow
 def test_risks_are_those_of_the_mixture_theorem() -> None:
     setting = setting_of(POINT, False)
     found = predict_many([POINT], plain=False)
@@ -145,6 +146,7 @@ def test_order_of_groups_flips_signs() -> None:
     np.testing.assert_allclose(one.group_risks, other.group_risks[::-1], rtol=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plain", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_gradients_are_finite_differences(plain: bool) -> None:
     def numbers(prediction: Any) -> Any:
@@ -210,6 +212,7 @@ def test_sweep_keeps_what_is_defined() -> None:
     assert "UNDEFINED" in grid.code.attrs["flag_meanings"]
 
 
+@pytest.mark.slow
 def test_example_file() -> None:
     description = read_file(Path(__file__).parents[2] / "examples" / "bias-amplification.toml")
     values = description.values(description.names())

@@ -66,6 +66,7 @@ def check(goal: str, features: int | None) -> None:
     assert np.all(around > smallest)
 
 
+@pytest.mark.slow
 def test_worst_group_of_plain_ridge() -> None:
     check("worst_group_risk", None)
 

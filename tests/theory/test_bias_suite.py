@@ -112,6 +112,7 @@ def test_quick_suite_agrees() -> None:
         assert all(np.all(np.isfinite(z)) for z in agreement.z.values())
 
 
+@pytest.mark.slow
 def test_a_wrong_theory_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def off(setting: Any, replicates: int, key: Any) -> Agreement:
         found = validate(setting, replicates, key)

@@ -212,6 +212,7 @@ def test_mixing_is_right_to_second_order() -> None:
     np.testing.assert_allclose(np.log2(gap[0] / gap[1]), 2.0, atol=0.1)
 
 
+@pytest.mark.slow
 def test_optimal_mixing_is_right_to_second_order() -> None:
     gaps = []
     for phi in (2e-3, 5e-4):

@@ -104,6 +104,7 @@ def hold_to_the_measured_gap(table: GroupComparison) -> None:
         assert odd > 10 * abs(own[1] - own[0])
 
 
+@pytest.mark.slow
 def test_digits_do_what_is_predicted() -> None:
     data = colored_digits(0, pixel_noise=0.1, shifts=4)
     hold_to_the_measured_gap(compare_groups(*data, 200, [0.01, 0.1], replicates=30, key=5))

@@ -73,6 +73,7 @@ def test_a_sum_is_the_spectrum_of_its_parts() -> None:
     np.testing.assert_allclose(drawn.risk, again.risk, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_parts_are_swept_and_differentiated() -> None:
     setting = mixture(
         fr.DirectSum([fr.Isotropic(4), fr.TwoAtoms(4, (3.0, 0.5), 0.25)]), fr.Isotropic(8, 0.125)

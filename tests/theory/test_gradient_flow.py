@@ -178,6 +178,7 @@ def test_filters_of_the_simulation_are_explicit_training(features: int | None, r
     np.testing.assert_allclose(exact_risks(base, (x,), mixing)["risk"], flow, rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [pytest.param(None, marks=pytest.mark.slow), 60.0])
 def test_gradients_are_differences(features: float | None) -> None:
     names = ("time", "ridge", "n", "noise", "exponent")
@@ -273,6 +274,7 @@ def test_refused(arguments: dict[str, Any], name: str) -> None:
     assert caught.value.field == name
 
 
+@pytest.mark.slow
 def test_bias_amplification_after_a_long_time_is_without_time() -> None:
     groups = [
         fr.Population(p.covariance, p.labeler, p.noise_variance, share)
@@ -310,6 +312,7 @@ def check_against_simulation(features: float | None, d: int, replicates: int, st
     assert np.max(error) < 0.1  # of the risk of zero
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [pytest.param(None, marks=pytest.mark.slow), 0.75])
 def test_twenty_times_against_simulation(features: float | None) -> None:
     check_against_simulation(features, 80, 60, None)

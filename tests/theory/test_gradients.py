@@ -84,7 +84,7 @@ def examples(plain: bool, ridge: float | None) -> Points:
 
 
 @pytest.mark.parametrize("ridge", [pytest.param(None, marks=pytest.mark.slow), 0.0])
-@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("plain", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_every_field(plain: bool, ridge: float | None) -> None:
     points = examples(plain, ridge)
     gradient = in_chunks(reverse(plain), points)
@@ -101,6 +101,7 @@ def test_every_field(plain: bool, ridge: float | None) -> None:
         assert np.all(np.abs(found - wanted) <= room), (name, float(np.max(np.abs(found - wanted) / room)))
 
 
+@pytest.mark.slow
 def test_forward_mode_and_second_derivatives() -> None:
     """The risk along a direction is the gradient's projection; the slope along it, its own difference."""
     points = free(random_points(np.random.default_rng(1), CHUNK, ridge_low=1e-2))

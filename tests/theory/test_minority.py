@@ -89,6 +89,7 @@ def _compiled(setting: fr.MinorityGroups, axes: dict[str, Any]) -> fr.Prediction
     return jax.vmap(lambda row: dataclasses.replace(setting, **row).predict())(axes)
 
 
+@pytest.mark.slow
 def test_power_law_core_and_diatomic_extraneous_features() -> None:
     shares = np.array([0.5, 0.35, 0.09, 0.05, 0.01, 0.001])
     found = shares_of(WIDE.infinite_width(), shares)
@@ -189,6 +190,7 @@ def test_closed_forms_are_what_drawn_data_give(name: str) -> None:
     assert np.all(np.abs(z) < 3), z
 
 
+@pytest.mark.slow
 def test_projections_are_what_drawn_data_give() -> None:
     def make(fold: int) -> fr.MinorityGroups:
         core, extraneous = fr.TwoAtoms(80 // fold, (2.0, 0.5), 0.25), fr.TwoAtoms(40 // fold, (2.0, 0.5), 0.5)
@@ -203,6 +205,7 @@ def test_projections_are_what_drawn_data_give() -> None:
         assert np.all(np.abs(z) < 3), (name, z)
 
 
+@pytest.mark.slow
 def test_the_slope_of_the_gap_in_the_share_is_its_difference_quotient() -> None:
     def gap(p: Any, features: Any) -> Any:
         return dataclasses.replace(WIDE, minority_share=p, features=features).predict().gap

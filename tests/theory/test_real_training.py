@@ -60,6 +60,7 @@ def agree(table: GroupComparison) -> bool:
 RIDGES = [0.02, 0.3]
 
 
+@pytest.mark.slow
 def test_gaussian_data_do_what_is_predicted() -> None:
     data, truth = gaussian_pool()
     found = compare_groups(*data, 120, RIDGES, replicates=150, key=3)

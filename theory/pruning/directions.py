@@ -42,7 +42,7 @@ def require_gram(rho: Array, rho_star: Array, rho_oracle: Array | None) -> None:
 
     Examples
     --------
-    >>> require_gram(np.float64(0.9), np.float64(0.9), np.float64(0.1))
+    >>> require_gram(jnp.array(0.9), jnp.array(0.9), jnp.array(0.1))
     Traceback (most recent call last):
         ...
     freeridge.solvers.errors.InvalidSetting: rho_oracle = 0.1: expected a cosine with 1 + 2 rho rho_star

@@ -99,6 +99,7 @@ def test_matrices_that_commute_are_solved_on_their_eigenvalues() -> None:
     np.testing.assert_allclose(rotated.bias, on_atoms.bias, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_matrices_that_do_not_commute_against_a_fixed_point_iteration() -> None:
     random = np.random.default_rng(1)
     first, second = (a @ a.T / 8 for a in random.standard_normal((2, 4, 8)))
