@@ -52,6 +52,7 @@ def changed(**fields: float) -> np.ndarray:
     return point
 
 
+@pytest.mark.slow
 def test_isotropic_groups_without_ridge() -> None:
     rows = [
         changed(n=n, ridge=0.0, share=p, scale=1.0, weight=1.0, exponent=0.0)

@@ -202,6 +202,7 @@ def test_gradients_are_differences(features: float | None) -> None:
     assert slopes[0] == pytest.approx(np.sum(gradients[0]), rel=1e-10)
 
 
+@pytest.mark.slow
 def test_a_sweep_over_time_is_a_path_and_a_loop() -> None:
     mixture = mixture_of(None, 0.05)
     times = np.array([0.0, 0.3, 3.0, 30.0])
@@ -238,6 +239,7 @@ def test_axes_of_their_own_and_rotated_axes() -> None:
             assert float(here.quantities[name]) == pytest.approx(float(there.quantities[name]), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_dense_and_diagonal() -> None:
     d, rng = 6, np.random.default_rng(4)
     covariances = np.exp(rng.normal(size=(2, d)))

@@ -113,6 +113,7 @@ def test_the_gap_reaches_its_limit_at_rate_one_over_width() -> None:
         assert abs(plain.gap - wide.gap[-1]) < 1e-4 * abs(wide.gap[-1])
 
 
+@pytest.mark.slow
 def test_equal_groups_have_no_gap() -> None:
     found = shares_of(WIDE, np.full(6, 0.5), features=[5.0, 80.0, 150.0, 200.0, 9e3, 9e6])
     assert np.all(np.abs(found.gap) < 1e-14) and np.all(found.code == Code.UNDEFINED)

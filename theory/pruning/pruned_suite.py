@@ -37,7 +37,7 @@ RULES: dict[str, Callable[[], KeepRule]] = {
     "mixed": lambda: KeepMixture([KeepHard(0.2), KeepCorrect(), KeepRandom(0.3)], [0.5, 0.3, 0.2]),
     "own": lambda: KeepIf(lambda score, label: (score < 1.3) & (score * label > -0.2)),
 }
-QUICK = ("many hard", "few own", "power law", "given directions", "ridge 0, few rows")
+QUICK = ("many hard", "few own", "given directions")
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,7 @@ def _check_gradients(eq: Equations, point: dict[str, jax.Array]) -> None:
         np.testing.assert_allclose(found, (up - down) / 2e-5, rtol=1e-6, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.slow
 def test_gradients_in_every_number() -> None:
     point = {"n": 6.0, "lam": 0.3, "Sigma": SPECTRUM, "w": LABELER}
     _check_gradients(ridge(), {name: jnp.asarray(value) for name, value in point.items()})
