@@ -47,7 +47,8 @@ def test_first_order_conditions_and_no_simple_rule_is_better(labels: bool, share
     if share is not None:
         assert kept == pytest.approx(share, abs=1e-12)
     for rule in (fr.KeepHard(kept), fr.KeepEasy(kept), fr.KeepRandom(kept)):
-        assert found.error <= error(0.1, 1e-3, rule, 0.8, 0.95)
+        # Without labels the best of ten bands is one of them, up to rounding.
+        assert found.error <= error(0.1, 1e-3, rule, 0.8, 0.95) * (1 + 1e-12)
     between = (found.right > 1e-9) & (found.right < 1 - 1e-9)
     assert np.sum(between) <= 3  # all or nothing, but for thresholds
 

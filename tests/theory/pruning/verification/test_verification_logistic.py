@@ -81,18 +81,24 @@ def test_infinitely_many_rows_minimise_the_population_loss() -> None:
 
 @pytest.mark.slow
 def test_without_a_ridge_the_learner_stands_between_generator_and_verifier() -> None:
-    """The bisector of the two, reached like the cube root of the ridge."""
+    """The bisector of the two, reached like the square root of the ridge."""
     generator, verifier = 0.9, 0.3
     between = np.arccos(np.cos(generator) * np.cos(verifier))
     limit = (np.cos(generator) + np.cos(verifier)) / (2 * np.cos(between / 2))
-    gaps = [
-        float(VerifiedLogistic(D, np.inf, S, ridge, LinearErrors(generator, verifier)).predict().cosine)
-        - limit
-        for ridge in (1e-3, 1e-4, 1e-5)
-    ]
-    assert 0 < gaps[2] < gaps[1] < gaps[0] < 0.05
-    # Richardson's step for a cube root removes most of what is left.
-    assert abs((gaps[2] - 0.1 ** (1 / 3) * gaps[1]) / (1 - 0.1 ** (1 / 3))) < 0.1 * gaps[2]
+    ridges = np.array([1e-3, 3e-4, 1e-4, 3e-5])
+    gaps = np.array(
+        [
+            float(VerifiedLogistic(D, np.inf, S, ridge, LinearErrors(generator, verifier)).predict().cosine)
+            - limit
+            for ridge in ridges
+        ]
+    )
+    slopes = np.diff(np.log(gaps)) / np.diff(np.log(ridges))
+    assert np.all(np.diff(slopes) > 0) and 0.3 < slopes[0] and slopes[-1] < 0.5
+    # Richardson's step for a square root removes more and more of what is left.
+    root = np.sqrt(ridges[1:] / ridges[:-1])
+    left = (gaps[1:] - root * gaps[:-1]) / (1 - root)
+    assert np.all(np.diff(left) < 0) and 0 < left[-1] < 0.2 * gaps[-1]
 
 
 def test_agreement_by_two_formulas() -> None:
