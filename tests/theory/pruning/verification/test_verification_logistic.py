@@ -94,7 +94,7 @@ def test_without_a_ridge_the_learner_stands_between_generator_and_verifier() -> 
         ]
     )
     slopes = np.diff(np.log(gaps)) / np.diff(np.log(ridges))
-    assert np.all(np.diff(slopes) > 0) and 0.3 < slopes[0] and slopes[-1] < 0.5
+    assert np.all(np.diff(slopes) > 0) and slopes[0] > 0.3 and slopes[-1] < 0.5
     # Richardson's step for a square root removes more and more of what is left.
     root = np.sqrt(ridges[1:] / ridges[:-1])
     left = (gaps[1:] - root * gaps[:-1]) / (1 - root)
