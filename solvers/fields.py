@@ -1,6 +1,6 @@
 """Numeric fields of a setting: converted to float64 once, and refused at the door when they make no sense."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -121,3 +121,22 @@ def require_count(name: str, value: Any) -> None:
     """Refuse a dimension that is not a positive whole number."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise InvalidSetting(name, value, "a positive whole number")
+
+
+def preset_fields(
+    presets: Mapping[str, Mapping[str, Any]], preset: str, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The fields of a preset, some of them changed.
+
+    Examples
+    --------
+    >>> preset_fields({"small": {"width": 8, "depth": 2}}, "small", {"depth": 3})
+    {'width': 8, 'depth': 3}
+    """
+    if preset not in presets:
+        raise InvalidSetting("preset", preset, "one of " + ", ".join(presets))
+    fields = presets[preset]
+    for name in changes:
+        if name not in fields:
+            raise InvalidSetting(name, changes[name], "a field among " + ", ".join(fields))
+    return {**fields, **changes}

@@ -7,7 +7,7 @@ import equinox as eqx
 import numpy as np
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.solvers.fields import require_count
+from freeridge.solvers.fields import preset_fields, require_count
 from freeridge.theory.arithmetic.pairs import Pairs
 from freeridge.theory.arithmetic.presets import PRESETS
 from freeridge.theory.arithmetic.runs import run_all
@@ -82,13 +82,7 @@ class GCDExperiment(eqx.Module):
     each: int = eqx.field(static=True)
 
     def __init__(self, preset: str = "small", **changes: Any) -> None:
-        if preset not in PRESETS:
-            raise InvalidSetting("preset", preset, "one of " + ", ".join(PRESETS))
-        fields = PRESETS[preset]
-        for name in changes:
-            if name not in fields:
-                raise InvalidSetting(name, changes[name], "a field among " + ", ".join(fields))
-        for name, value in {**fields, **changes}.items():
+        for name, value in preset_fields(PRESETS, preset, changes).items():
             setattr(self, name, value)
         self.shares = _shares(self.shares)
 

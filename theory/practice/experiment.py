@@ -13,7 +13,7 @@ import xarray as xr
 
 from freeridge.solvers.checkpoints import stream
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.solvers.fields import require_count
+from freeridge.solvers.fields import preset_fields, require_count
 from freeridge.solvers.storage import provenance, save_dataset
 from freeridge.theory.practice.classifier import Course, adamw, entropies
 from freeridge.theory.practice.generator import Guidance
@@ -110,13 +110,7 @@ class PracticeExperiment(eqx.Module):
     seeds: int = eqx.field(static=True)
 
     def __init__(self, preset: str = "digits", **changes: Any) -> None:
-        if preset not in PRESETS:
-            raise InvalidSetting("preset", preset, "one of " + ", ".join(PRESETS))
-        fields = PRESETS[preset]
-        for name in changes:
-            if name not in fields:
-                raise InvalidSetting(name, changes[name], "a field among " + ", ".join(fields))
-        for name, value in {**fields, **changes}.items():
+        for name, value in preset_fields(PRESETS, preset, changes).items():
             setattr(self, name, value)
         self.sizes, self.rounds = _increasing("sizes", self.sizes), _increasing("rounds", self.rounds)
 
