@@ -14,46 +14,9 @@ from jaxtyping import Array, Float, Int
 
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import require_count
+from freeridge.solvers.perceptron import Perceptron
 
 PIECE = 4096  # examples that go through the network at a time when it is tested
-
-
-class Classifier(eqx.Module):
-    """Layers with SiLU between them: smooth, so that the entropy of the answer has a gradient everywhere.
-
-    Parameters
-    ----------
-    weights : sequence of array, shape (inputs, outputs)
-    offsets : sequence of array, shape (outputs,)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> fresh = initial(np.random.default_rng(0), dimension=3, classes=4, width=8, layers=2)
-    >>> fresh(np.ones(3)).shape, fresh(np.ones(3)).dtype
-    ((4,), dtype('float64'))
-    """
-
-    weights: tuple[Float[Array, "_ _"], ...]
-    offsets: tuple[Float[Array, " _"], ...]
-
-    def __call__(self, x: Float[Any, " d"]) -> Float[Array, " classes"]:
-        """Logits of the classes for one example, in its precision."""
-        given = jnp.asarray(x)
-        inner = given.astype(jnp.float32)
-        for weight, offset in zip(self.weights[:-1], self.offsets[:-1], strict=True):
-            inner = jax.nn.silu(inner @ weight + offset)
-        return (inner @ self.weights[-1] + self.offsets[-1]).astype(given.dtype)
-
-
-def initial(rng: np.random.Generator, *, dimension: int, classes: int, width: int, layers: int) -> Classifier:
-    """A classifier before training: normal weights of variance 1 / inputs, and no offsets."""
-    sizes = [dimension, *[width] * layers, classes]
-    pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
-    return Classifier(
-        tuple(jnp.asarray(np.float32(a**-0.5) * rng.standard_normal((a, b), np.float32)) for a, b in pairs),
-        tuple(jnp.zeros(b, jnp.float32) for _, b in pairs),
-    )
 
 
 class Course(eqx.Module):
@@ -189,7 +152,7 @@ def train(
 
 
 def _loss(
-    network: Classifier, inputs: Float[Array, "batch d"], labels: Int[Array, " batch"], smoothing: float
+    network: Perceptron, inputs: Float[Array, "batch d"], labels: Int[Array, " batch"], smoothing: float
 ) -> Float[Array, ""]:
     """Mean cross entropy with smoothed labels."""
     logs = jax.nn.log_softmax(jax.vmap(network)(inputs), axis=1)
@@ -197,24 +160,24 @@ def _loss(
     return -(1 - smoothing) * right - smoothing * jnp.mean(logs)
 
 
-def accuracy(network: Classifier, inputs: Float[np.ndarray, "n d"], labels: Int[np.ndarray, " n"]) -> float:
+def accuracy(network: Perceptron, inputs: Float[np.ndarray, "n d"], labels: Int[np.ndarray, " n"]) -> float:
     """Share of the examples whose most likely class is their label."""
     return float(np.mean(np.argmax(_in_pieces(_logits, network, inputs), axis=1) == labels))
 
 
-def entropies(network: Classifier, inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+def entropies(network: Perceptron, inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
     """Entropy of the answer to each example, in nats."""
     logs = np.asarray(jax.nn.log_softmax(_in_pieces(_logits, network, inputs), axis=1))
     return -np.sum(np.exp(logs) * logs, axis=1)
 
 
-def _in_pieces(of: Any, network: Classifier, inputs: Float[np.ndarray, "n d"]) -> np.ndarray:
+def _in_pieces(of: Any, network: Perceptron, inputs: Float[np.ndarray, "n d"]) -> np.ndarray:
     pieces = [inputs[start : start + PIECE] for start in range(0, len(inputs), PIECE)]
     return np.concatenate([np.asarray(of(network, piece)) for piece in pieces])
 
 
 @jax.jit
-def _logits(network: Classifier, inputs: Float[Any, "n d"]) -> Float[Array, "n classes"]:
+def _logits(network: Perceptron, inputs: Float[Any, "n d"]) -> Float[Array, "n classes"]:
     return jax.vmap(network)(inputs)
 
 

@@ -15,17 +15,10 @@ import xarray as xr
 from freeridge.solvers.checkpoints import stream
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import require_count
+from freeridge.solvers.perceptron import Perceptron, normal_perceptron
 from freeridge.solvers.replicates import key_entropy
 from freeridge.solvers.storage import fingerprint, provenance
-from freeridge.theory.practice.classifier import (
-    Classifier,
-    Course,
-    accuracy,
-    beginner,
-    entropies,
-    initial,
-    train,
-)
+from freeridge.theory.practice.classifier import Course, accuracy, beginner, entropies, train
 from freeridge.theory.practice.generator import Generator, Guidance
 from freeridge.theory.practice.state import (
     Examples,
@@ -48,14 +41,14 @@ class Outcome(NamedTuple):
     ----------
     record : xarray.Dataset
         See :meth:`DeliberatePractice.run`.
-    classifier : Classifier
+    classifier : Perceptron
         The learner after its last step.
     pool : Examples
         Everything that was generated, in the order of the rounds.
     """
 
     record: xr.Dataset
-    classifier: Classifier
+    classifier: Perceptron
     pool: Examples
 
 
@@ -186,12 +179,9 @@ class DeliberatePractice(eqx.Module):
     def _beginning(self, generator: Generator, key: Any) -> State:
         """The learner before training, and an empty pool."""
         sequence = np.random.SeedSequence(key_entropy(key), spawn_key=(_WEIGHTS,))
-        network = initial(
-            np.random.default_rng(sequence),
-            dimension=generator.dimension,
-            classes=generator.classes,
-            width=self.course.width,
-            layers=self.course.layers,
+        hidden = [self.course.width] * self.course.layers
+        network = normal_perceptron(
+            np.random.default_rng(sequence), [generator.dimension, *hidden, generator.classes]
         )
         nothing = Examples(np.empty((0, generator.dimension), np.float32), np.empty(0, np.int32))
         return State(beginner(self.course, network), nothing)

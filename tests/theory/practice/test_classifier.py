@@ -9,16 +9,8 @@ import numpy as np
 import pytest
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.theory.practice.classifier import (
-    PIECE,
-    Classifier,
-    Course,
-    accuracy,
-    beginner,
-    entropies,
-    initial,
-    train,
-)
+from freeridge.solvers.perceptron import Perceptron, normal_perceptron
+from freeridge.theory.practice.classifier import PIECE, Course, accuracy, beginner, entropies, train
 from freeridge.theory.practice.generator import Guidance
 
 
@@ -58,7 +50,7 @@ def test_bad_fields_are_refused(field: str, value: Any) -> None:
 
 def test_a_network_written_by_hand() -> None:
     # No hidden layer: logits (x, -x), so the probability of the first class is that of a logistic at 2x.
-    network = Classifier((jnp.array([[1.0, -1.0]], jnp.float32),), (jnp.zeros(2, jnp.float32),))
+    network = Perceptron((jnp.array([[1.0, -1.0]], jnp.float32),), (jnp.zeros(2, jnp.float32),))
     x = np.array([[0.3], [-0.2], [1.0]], np.float32)
     p = 1 / (1 + np.exp(-2 * x[:, 0].astype(np.float64)))
     assert np.allclose(entropies(network, x), -p * np.log(p) - (1 - p) * np.log(1 - p), atol=1e-6)
@@ -66,7 +58,7 @@ def test_a_network_written_by_hand() -> None:
 
 
 def test_entropy_is_that_of_the_guidance_and_pieces_change_nothing() -> None:
-    network = initial(np.random.default_rng(1), dimension=3, classes=4, width=8, layers=2)
+    network = normal_perceptron(np.random.default_rng(1), [3, 8, 8, 4])
     x = np.random.default_rng(2).standard_normal((PIECE + 3, 3)).astype(np.float32)
     found, guidance = entropies(network, x), Guidance(network, 1.0)
     assert np.all((found >= 0) & (found <= np.log(4) + 1e-6))
@@ -79,7 +71,7 @@ def test_two_classes_are_learned_and_steps_are_the_same_in_parts() -> None:
     labels = rng.integers(0, 2, (60, 32)).astype(np.int32)
     inputs = (rng.standard_normal((60, 32, 2)) * 0.3 + labels[..., None]).astype(np.float32)
     course = Course(steps=60, batch=32, rate=1e-2, width=8, layers=1)
-    start = beginner(course, initial(rng, dimension=2, classes=2, width=8, layers=1))
+    start = beginner(course, normal_perceptron(rng, [2, 8, 2]))
     whole, loss = train(start, course, inputs, labels)
     assert float(loss) < 0.5 and accuracy(whole.network, inputs[0], labels[0]) > 0.9
     half, _ = train(start, course, inputs[:30], labels[:30])
@@ -91,7 +83,7 @@ def test_two_classes_are_learned_and_steps_are_the_same_in_parts() -> None:
 def test_smoothed_labels_are_answered_with_their_own_probabilities() -> None:
     course = Course(steps=200, batch=8, rate=0.1, layers=1, width=2, decay=0.0, smoothing=0.4)
     # No hidden layer and no inputs but zero: the offsets learn the shares 0.6 + 0.4 / 4 and 0.4 / 4.
-    start = Classifier((jnp.zeros((1, 4), jnp.float32),), (jnp.zeros(4, jnp.float32),))
+    start = Perceptron((jnp.zeros((1, 4), jnp.float32),), (jnp.zeros(4, jnp.float32),))
     inputs, labels = np.zeros((200, 8, 1), np.float32), np.full((200, 8), 2, np.int32)
     found, _ = train(beginner(course, start), course, inputs, labels)
     shares = jax.nn.softmax(found.network(jnp.zeros(1, jnp.float32)))
@@ -107,6 +99,6 @@ def test_training_without_optax_says_what_to_install(monkeypatch: pytest.MonkeyP
         return real(name, *rest, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    network = initial(np.random.default_rng(0), dimension=2, classes=2, width=2, layers=1)
+    network = normal_perceptron(np.random.default_rng(0), [2, 2, 2])
     with pytest.raises(ImportError, match=r"pip install 'freeridge\[train\]'"):
         beginner(Course(steps=10, batch=2, rate=0.1), network)

@@ -1,0 +1,1 @@
+"""Memorisation-aware training: twins, the calibrated shift, the trainer and the estimator."""
