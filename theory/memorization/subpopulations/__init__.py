@@ -1,0 +1,1 @@
+"""Data with spurious attributes, and the benchmark of what is trained on them."""
