@@ -15,6 +15,7 @@ from freeridge.figures import strong_model_collapse as collapse
 from freeridge.figures import strong_model_collapse_mixing as mixing
 from freeridge.figures import strong_model_collapse_pareto as pareto
 from freeridge.figures.entry import Entry
+from freeridge.figures.memorization_entries import memorization_entries
 from freeridge.figures.practice_entries import practice_entries
 from freeridge.figures.record import Plan
 from freeridge.figures.tail_entries import tail_entries
@@ -31,7 +32,13 @@ def catalogue() -> list[Entry]:
     >>> [entry.figure for entry in catalogue() if entry.paper.startswith("Strong Model Collapse")]
     ['Figure 1', 'Figure 2', 'Figure 3', 'Figure 4', 'Figure 5', 'Figure 9', 'Figure 10']
     """
-    return [*_strong_model_collapse(), *_bias_amplification(), *tail_entries(), *practice_entries()]
+    return [
+        *_strong_model_collapse(),
+        *_bias_amplification(),
+        *tail_entries(),
+        *practice_entries(),
+        *memorization_entries(),
+    ]
 
 
 def _strong_model_collapse() -> list[Entry]:

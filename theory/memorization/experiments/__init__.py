@@ -1,0 +1,1 @@
+"""The experiments of "The Pitfalls of Memorization" that run in seconds."""
