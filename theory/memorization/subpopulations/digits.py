@@ -3,11 +3,12 @@ r"""Coloured digits with noise to memorise: a spurious attribute on data that ar
 The digits of scikit-learn are split into three parts; no image is in two of them. The label of an image
 $v \in [0, 1]^{64}$ is whether its digit is 5 or more, the attribute one of two colours. The input is
 
-$$ x = (\gamma\, c_a \otimes v,\ \sigma z), \qquad z \sim N(0, I_m), $$
+$$ x = (c_a \otimes v,\ \sigma z), \qquad z \sim N(0, I_m), $$
 
-with $c_0 = (1, 0)$ and $c_1 = (0, 1)$. Colour says the label of a share of the training images, of half of
-the others. The noise $z$ is drawn once for each row: it tells nothing about others, but with many coordinates
-it tells the training rows apart, so that those against which colour speaks can be learned by heart.
+with $c_0 = (1, 1 - \kappa)$ and $c_1 = (1 - \kappa, 1)$. Colour says the label of a share of the
+training images, of half of the others. The noise $z$ is drawn once for each row: it tells nothing about
+others, but with many coordinates it tells the training rows apart, so that those against which colour speaks
+can be learned by heart.
 """
 
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import as_real, require, require_count
 from freeridge.solvers.replicates import key_entropy
-from freeridge.theory.colored_digits import TWO_CHANNELS, color_images
+from freeridge.theory.colored_digits import color_images
 from freeridge.theory.grouped_data import GroupedData
 from freeridge.theory.memorization.subpopulations.data import PARTS, SubpopulationData
 
@@ -31,7 +32,7 @@ def spurious_digits(
     majority: float = 0.9,
     noise_std: float = 0.5,
     noise_coordinates: int = 500,
-    scale: float = 1.0,
+    contrast: float = 1.0,
     train: int = 900,
     validation: int = 300,
 ) -> SubpopulationData:
@@ -48,8 +49,8 @@ def spurious_digits(
         $\sigma$; at 0 there is nothing to tell rows of one image apart, and the coordinates are zero.
     noise_coordinates : int
         m.
-    scale : float
-        $\gamma$, how loud image and colour are beside the noise.
+    contrast : float
+        $\kappa$, from above 0 to 1: how far the colours are apart; at 1 each has a channel to itself.
     train, validation : int
         Images in these parts; the rest is for the test.
 
@@ -74,10 +75,10 @@ def spurious_digits(
     90
     """
     share, deviation = as_real("majority", majority), as_real("noise_std", noise_std)
-    loud = as_real("scale", scale)
+    apart = as_real("contrast", contrast)
     require("majority", share, lambda v: (v > 0) & (v < 1), "a share strictly between 0 and 1")
     require("noise_std", deviation, lambda v: v >= 0, "a finite number >= 0")
-    require("scale", loud, lambda v: v > 0, "a finite number > 0")
+    require("contrast", apart, lambda v: (v > 0) & (v <= 1), "a number in (0, 1]")
     for name, count in (
         ("noise_coordinates", noise_coordinates),
         ("train", train),
@@ -91,6 +92,7 @@ def spurious_digits(
     except ImportError:
         raise ImportError("the digits are those of scikit-learn: pip install 'freeridge[data]'") from None
     found, entropy = load_digits(), key_entropy(key)
+    colors = 1 - float(apart) * (1 - np.eye(2))
     order = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(_SPLIT,))).permutation(_IMAGES)
     parts: dict[str, GroupedData] = {}
     pieces = np.split(order, [train, train + validation])
@@ -101,7 +103,7 @@ def spurious_digits(
             found.target[rows],
             (*entropy, _COLOR, number),
             minority=minority,
-            colors=float(loud) * np.array(TWO_CHANNELS),
+            colors=colors,
         )
         seed = np.random.SeedSequence(entropy, spawn_key=(_NOISE, number))
         noise = np.random.default_rng(seed).standard_normal((len(rows), noise_coordinates))

@@ -9,11 +9,11 @@ from freeridge.solvers.errors import InvalidSetting
 from freeridge.theory.memorization.subpopulations.data import PARTS
 from freeridge.theory.memorization.subpopulations.digits import spurious_digits
 
-DATA = spurious_digits(key=3, majority=0.95, noise_std=0.3, noise_coordinates=40, scale=2.0)
+DATA = spurious_digits(key=3, majority=0.95, noise_std=0.3, noise_coordinates=40, contrast=0.25)
 
 
 def pictures(inputs: np.ndarray) -> np.ndarray:
-    return inputs[:, :64] + inputs[:, 64:128]  # one of the two channels is empty
+    return np.maximum(inputs[:, :64], inputs[:, 64:128])  # one of the two channels is fainter
 
 
 def test_no_image_is_in_two_parts_and_none_is_lost() -> None:
@@ -21,13 +21,15 @@ def test_no_image_is_in_two_parts_and_none_is_lost() -> None:
 
     shown = np.concatenate([pictures(getattr(DATA, part).inputs) for part in PARTS])
     known = np.unique(load_digits().data, axis=0)  # all 1797 of them differ
-    assert len(known) == 1797 and np.array_equal(np.unique(8 * shown, axis=0), known)
+    assert len(known) == 1797 and np.array_equal(np.unique(16 * shown, axis=0), known)
 
 
 def test_colour_says_the_label_of_the_majority_in_training_and_nothing_elsewhere() -> None:
     for part, share in (("train", 0.95), ("validation", 0.5), ("test", 0.5)):
         rows = getattr(DATA, part)
-        second = np.any(rows.inputs[:, 64:128] > 0, axis=1)
+        first, other = rows.inputs[:, :64].sum(1), rows.inputs[:, 64:128].sum(1)
+        second = other > first
+        assert np.allclose(np.minimum(first, other) / np.maximum(first, other), 0.75)
         assert np.array_equal(second, rows.groups % 2 == 1)
         assert np.array_equal(rows.groups // 2, rows.labels)
         # The first channel goes with the second label.
@@ -42,12 +44,12 @@ def test_noise_is_new_in_every_row_and_has_its_deviation() -> None:
 
 
 def test_seeds() -> None:
-    again = spurious_digits(key=3, majority=0.95, noise_std=0.3, noise_coordinates=40, scale=2.0)
-    other = spurious_digits(key=4, majority=0.95, noise_std=0.3, noise_coordinates=40, scale=2.0)
+    again = spurious_digits(key=3, majority=0.95, noise_std=0.3, noise_coordinates=40, contrast=0.25)
+    other = spurious_digits(key=4, majority=0.95, noise_std=0.3, noise_coordinates=40, contrast=0.25)
     assert np.array_equal(again.test.inputs, DATA.test.inputs)
     assert not np.array_equal(pictures(other.test.inputs), pictures(DATA.test.inputs))
     # The amount of noise changes neither split nor colours.
-    quiet = spurious_digits(key=3, majority=0.95, noise_std=0.0, noise_coordinates=40, scale=2.0)
+    quiet = spurious_digits(key=3, majority=0.95, noise_std=0.0, noise_coordinates=40, contrast=0.25)
     assert np.array_equal(quiet.test.inputs[:, :128], DATA.test.inputs[:, :128])
     assert not np.any(quiet.test.inputs[:, 128:])
 
@@ -58,7 +60,8 @@ def test_seeds() -> None:
         ({"majority": 1.0}, "majority"),
         ({"noise_std": -0.1}, "noise_std"),
         ({"noise_coordinates": 0}, "noise_coordinates"),
-        ({"scale": 0.0}, "scale"),
+        ({"contrast": 0.0}, "contrast"),
+        ({"contrast": 1.5}, "contrast"),
         ({"train": 1500}, "train"),
         ({"validation": 0}, "validation"),
         ({"key": -1}, "key"),
