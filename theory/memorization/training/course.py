@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.solvers.fields import known, require, require_count
+from freeridge.solvers.fields import Scalar, known, require, require_count
 
 OPTIMISERS = ("sgd", "adamw")
 
@@ -59,11 +59,11 @@ class Course(eqx.Module):
 
     epochs: int = eqx.field(static=True)
     # Arrays, not static: one compiled program serves all step sizes.
-    rate: Float[Array, ""] = _number("rate")
+    rate: Scalar = _number("rate")
     batch: int | None = eqx.field(static=True, default=None)
     optimiser: str = eqx.field(static=True, default="sgd")
-    momentum: Float[Array, ""] = _number("momentum", default=0.0)
-    decay: Float[Array, ""] = _number("decay", default=0.0)
+    momentum: Scalar = _number("momentum", default=0.0)
+    decay: Scalar = _number("decay", default=0.0)
 
     def __check_init__(self) -> None:
         require_count("epochs", self.epochs)

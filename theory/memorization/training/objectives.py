@@ -47,7 +47,7 @@ class Objective(Protocol):
     def begin(self) -> Any:
         """The state before the first step."""
 
-    def __call__(self, logits: Any, rows: Any, state: Any) -> tuple[Any, Any]:
+    def __call__(self, logits: Any, rows: Any, state: Any, /) -> tuple[Any, Any]:
         """Loss of a step, and the state after it."""
 
 
