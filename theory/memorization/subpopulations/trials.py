@@ -10,7 +10,7 @@ from freeridge.theory.memorization.subpopulations.algorithms import Draw, train_
 from freeridge.theory.memorization.subpopulations.data import SubpopulationData
 from freeridge.theory.memorization.training.course import Course
 from freeridge.theory.memorization.training.measures import GroupAccuracy
-from freeridge.theory.memorization.training.twins import train_twins
+from freeridge.theory.memorization.training.twins import Twins, train_twins
 
 MOMENTUM = 0.9
 _START, _TWINS, _TRAINING = 30, 31, 32  # streams of random numbers
@@ -40,6 +40,9 @@ class Trial(NamedTuple):
     def twins(self) -> dict[str, np.ndarray]:
         """Train twins with every draw of the hyperparameters, and take those that flip the most labels.
 
+        As :func:`freeridge.theory.memorization.training.twins.best_twins` has it, twins that ran away are
+        taken when there are no others; so are those that diverged.
+
         Returns
         -------
         dict
@@ -59,13 +62,12 @@ class Trial(NamedTuple):
             )
             for number, draw in enumerate(self.draws)
         ]
-        rates = np.array([twins.flip_rate for twins in found])
-        best = found[int(np.argmax(rates))]
+        best = max(found, key=_worth)
         return {
             "held_out": best.held_out,
             "mistaken": best.mistaken,
             "validation_mistaken": best.either_mistaken(data.validation.inputs, data.validation.labels),
-            "flip_rate": rates,
+            "flip_rate": np.array([twins.flip_rate for twins in found]),
         }
 
     def accuracies(self, algorithm: str, twins: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -121,3 +123,7 @@ class Trial(NamedTuple):
         return Course(
             epochs=self.epochs, rate=draw.rate, batch=self.batch, momentum=MOMENTUM, decay=draw.decay
         )
+
+
+def _worth(twins: Twins) -> tuple[bool, bool, float]:
+    return bool(np.all(np.isfinite(twins.held_out))), twins.sound, twins.flip_rate

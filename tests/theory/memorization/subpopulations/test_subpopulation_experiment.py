@@ -11,12 +11,15 @@ import xarray as xr
 from scipy.stats import ttest_rel
 
 from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.perceptron import uniform_perceptron
 from freeridge.solvers.storage import load_dataset
-from freeridge.theory.memorization.subpopulations.algorithms import ALGORITHMS
+from freeridge.theory.memorization.subpopulations import trials
+from freeridge.theory.memorization.subpopulations.algorithms import ALGORITHMS, random_draws
 from freeridge.theory.memorization.subpopulations.comparison import compared
 from freeridge.theory.memorization.subpopulations.data import assemble
 from freeridge.theory.memorization.subpopulations.experiment import PRESETS, SubpopulationBenchmark
 from freeridge.theory.memorization.subpopulations.trials import Trial
+from freeridge.theory.memorization.training.twins import Twins
 
 QUICK = SubpopulationBenchmark("quick")
 
@@ -106,6 +109,27 @@ def test_interrupted_it_has_the_finished_seeds_and_goes_on(
     xr.testing.assert_equal(part, data.isel(seed=slice(1)))
     xr.testing.assert_equal(QUICK.run(tmp_path, key=1), data)
     assert len(calls) == 8 + 3  # the interrupted one again, and the two after it
+
+
+def test_twins_that_ran_away_or_diverged_are_the_last_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.arange(24)
+    own = assemble(np.eye(24), rows % 2, rows // 2 % 2, rows // 8)
+    labels = own.train.labels  # 0 and 1 in turn, four of each
+
+    def pair(flipped: list[int], logit: float) -> Twins:
+        network = uniform_perceptron(np.random.default_rng(0), [24, 2])
+        both = jax.tree.map(lambda part: np.stack([part, part]), network)
+        present = labels.copy()
+        present[flipped] = 1 - present[flipped]
+        return Twins(both, np.ones(8, bool), labels, present, np.full((8, 2), logit, np.float32))
+
+    # One flip; two; all of one label, which is too much; two, but no numbers.
+    offered = iter([pair([0], 1.0), pair([0, 1], 2.0), pair([0, 2, 4, 6], 3.0), pair([0, 1], np.nan)])
+    monkeypatch.setattr(trials, "train_twins", lambda *_, **__: next(offered))
+    draws = random_draws(0, 4, rates=(0.1, 0.2), decays=(0.1, 0.2), temperatures=(1.0,))
+    found = Trial(own, draws, width=2, epochs=1, batch=4, every=1, key=(0,)).twins()
+    assert found["held_out"][0, 0] == 2.0
+    assert found["flip_rate"].tolist() == [0.125, 0.25, 0.5, 0.25]
 
 
 def test_seeds_differ_and_the_key_decides(data: xr.Dataset) -> None:
