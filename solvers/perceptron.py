@@ -1,4 +1,4 @@
-"""Multilayer perceptrons in single precision: what every learner here is that is not linear."""
+"""Multilayer perceptrons, drawn and trained in single precision: the learners that are networks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ class Perceptron(eqx.Module):
 
     $$ f(x) = W_L^T a(\ldots a(W_1^T x + b_1) \ldots) + b_L ; $$
 
-    one layer is a linear model. It computes in single precision whatever it is given.
+    one layer is a linear model. It computes in the precision of its weights, whatever it is given.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ class Perceptron(eqx.Module):
             raise InvalidSetting("activation", self.activation, "one of " + ", ".join(ACTIVATIONS))
 
     def __call__(self, x: Float[Any, "*rows d"]) -> Float[Array, "*rows outputs"]:
-        """Answers to one example or to rows of them, in their precision."""
+        """Answers to one example or to rows of them, in the precision these have."""
         given = jnp.asarray(x)
-        inner = given.astype(jnp.float32)
+        inner = given.astype(self.weights[0].dtype)
         offsets = (None,) * len(self.weights) if self.offsets is None else self.offsets
         for layer, (weight, offset) in enumerate(zip(self.weights, offsets, strict=True)):
             inner = inner if layer == 0 else ACTIVATIONS[self.activation](inner)

@@ -33,11 +33,14 @@ def test_it_is_its_formula_for_one_example_and_for_many(activation: str, formula
     assert np.allclose(network(x[2]), inner[2], atol=1e-6)
 
 
-def test_it_answers_in_the_precision_of_the_input_and_computes_in_single() -> None:
+def test_it_answers_in_the_precision_of_the_input_and_computes_in_that_of_the_weights() -> None:
     network = normal_perceptron(np.random.default_rng(0), [3, 4, 2])
     x = np.random.default_rng(1).standard_normal((5, 3)).astype(np.float32)
     assert network(x).dtype == jnp.float32 and network(x.astype(np.float64)).dtype == jnp.float64
     assert np.array_equal(network(x), network(x.astype(np.float64)))
+    double = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), network)
+    assert np.allclose(double(x.astype(np.float64)), network(x), atol=1e-6)
+    assert not np.array_equal(double(x.astype(np.float64)), network(x.astype(np.float64)))
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(network))
 
 
