@@ -9,7 +9,7 @@ from freeridge.experiment_answers import Answer, record_of
 if TYPE_CHECKING:
     from xarray import Dataset
 
-COLUMNS = ("algorithm", "told groups", "selection", "worst group", "against erm", "mean")
+COLUMNS = ("algorithm", "told groups", "selection", "worst group (%)", "against erm", "mean (%)")
 
 
 def run_experiment(
@@ -96,7 +96,7 @@ def _in_words(row: dict[str, Any]) -> dict[str, str]:
         "algorithm": row["algorithm"],
         "told groups": "yes" if row["told_groups"] else "",
         "selection": f"{row['selection']} groups",
-        "worst group": measured("worst_group_accuracy"),
+        "worst group (%)": measured("worst_group_accuracy"),
         "against erm": "" if row["algorithm"] == "erm" else f"{difference:+.1f} ({low:+.1f} to {high:+.1f})",
-        "mean": measured("mean_accuracy"),
+        "mean (%)": measured("mean_accuracy"),
     }
