@@ -19,9 +19,12 @@ def _number(name: str, **default: Any) -> Any:
 
     def convert(value: Any) -> Array:
         try:
-            return jnp.asarray(value, jnp.float32)
+            number = jnp.asarray(value, jnp.float32)
         except (TypeError, ValueError):
             raise InvalidSetting(name, value, "a number") from None
+        if number.ndim:
+            raise InvalidSetting(name, value, "one number")
+        return number
 
     return eqx.field(converter=convert, **default)
 

@@ -9,13 +9,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.solvers.fields import require, require_count
+from freeridge.solvers.fields import require_count
 from freeridge.solvers.perceptron import Perceptron, uniform_perceptron
 from freeridge.theory.memorization.training.course import Course
 from freeridge.theory.memorization.training.learning import Trained, train
 from freeridge.theory.memorization.training.measures import GroupAccuracy, label_groups
 from freeridge.theory.memorization.training.rows import shifted_rows
-from freeridge.theory.memorization.training.shift import calibrated_shift, tempered_probabilities
+from freeridge.theory.memorization.training.shift import (
+    calibrated_shift,
+    require_positive,
+    tempered_probabilities,
+)
 from freeridge.theory.memorization.training.twins import Twins, best_twins
 
 try:
@@ -60,7 +64,9 @@ class MemorizationAwareTraining(ClassifierMixin, BaseEstimator):  # type: ignore
     temperature : float
         $\tau$ of the shift.
     floor : float
-        $\epsilon$ of the shift.
+        $\epsilon$ of the shift. What the shift is sure of is learned at a rate proportional to it: the
+        published 1e-6 is best where all is to be learned from a noisy minority, and learns next to nothing
+        from data without one.
     twin_runs : int
         Pairs of twins, of which the one that flips the most labels is used.
     class_balanced : bool
@@ -133,21 +139,22 @@ class MemorizationAwareTraining(ClassifierMixin, BaseEstimator):  # type: ignore
         self,
         hidden_layers: Any = (),
         *,
-        activation: str = "relu",
-        fit_intercept: bool = True,
-        epochs: int = 1000,
-        learning_rate: float = 0.01,
-        optimiser: str = "sgd",
-        momentum: float = 0.0,
-        weight_decay: float = 0.0,
-        batch_size: int | None = None,
-        temperature: float = 0.1,
-        floor: float = 1e-6,
-        twin_runs: int = 1,
-        class_balanced: bool = True,
-        validation_fraction: float = 0.0,
+        activation: Any = "relu",
+        fit_intercept: Any = True,
+        epochs: Any = 1000,
+        learning_rate: Any = 0.1,
+        optimiser: Any = "sgd",
+        momentum: Any = 0.0,
+        weight_decay: Any = 0.0,
+        batch_size: Any = None,
+        temperature: Any = 0.1,
+        floor: Any = 0.01,
+        twin_runs: Any = 1,
+        class_balanced: Any = True,
+        validation_fraction: Any = 0.0,
         random_state: Any = None,
     ) -> None:
+        # Parameters are looked at in fit, as scikit-learn wants it: hence Any.
         self.hidden_layers = hidden_layers
         self.activation = activation
         self.fit_intercept = fit_intercept
@@ -238,7 +245,11 @@ class MemorizationAwareTraining(ClassifierMixin, BaseEstimator):  # type: ignore
     def _course(self) -> Course:
         """The parameters of training, and all of them refused at the door by their names here."""
         for name in ("temperature", "floor"):
-            require(name, getattr(self, name), lambda v: v > 0, "a finite number > 0")
+            require_positive(name, getattr(self, name))
+        if not isinstance(self.hidden_layers, list | tuple):
+            raise InvalidSetting("hidden_layers", self.hidden_layers, "a list or tuple of widths")
+        for width in self.hidden_layers:
+            require_count("hidden_layers", width)
         require_count("twin_runs", self.twin_runs)
         try:
             return Course(
@@ -256,7 +267,7 @@ class MemorizationAwareTraining(ClassifierMixin, BaseEstimator):  # type: ignore
     def _validation_rows(self, labels: Int[np.ndarray, " n"], rng: Any) -> Bool[np.ndarray, " n"]:
         """Which examples are set aside: of each class its share, and never all."""
         share = self.validation_fraction
-        if not isinstance(share, int | float) or not 0 <= share < 1:
+        if not isinstance(share, int | float | np.number) or not 0 <= share < 1:
             raise InvalidSetting("validation_fraction", share, "a share in [0, 1)")
         held = np.zeros(len(labels), bool)
         for label in range(len(self.classes_)):

@@ -127,7 +127,7 @@ def train(
         )
     data, given = jax.tree.map(jnp.asarray, (matrix, rows))
     used = ShiftedCrossEntropy() if objective is None else objective
-    found = _run(network, data, given, course, stream(key, _BATCHES), used, named, every, select)
+    found = _run(network, data, given, course, stream(key, _BATCHES), used, named, jnp.int32(every), select)
     (last, state), best, record, losses = found
     due = np.append(np.arange(0, course.epochs, every), course.epochs)
     chosen = course.epochs if select is None or int(best.epoch) < 0 else int(best.epoch)
@@ -175,7 +175,7 @@ def _run(
     key: Array,
     objective: Any,
     measure: _Named,
-    every: int,
+    every: Array,
     select: str | None,
 ) -> Any:
     """Network and state in the end, the best, the record at every epoch (with gaps), the losses.

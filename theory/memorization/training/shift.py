@@ -18,12 +18,11 @@ import numpy as np
 from jaxtyping import Float
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.solvers.fields import require
 from freeridge.theory.memorization.training.rows import class_numbers
 
 
 def calibrated_shift(
-    held_out: Any, labels: Any, temperature: float, floor: float = 1e-6
+    held_out: Any, labels: Any, temperature: Any, floor: Any = 1e-6
 ) -> Float[np.ndarray, "n classes"]:
     r"""Shift of the logits of every class, for every example, in double precision.
 
@@ -73,8 +72,8 @@ def calibrated_shift(
     numbers = class_numbers(labels, logits.shape[1])
     if len(numbers) != len(logits):
         raise InvalidSetting("labels", labels, f"one label for each of the {len(logits)} rows of held_out")
-    require("temperature", temperature, lambda v: v > 0, "a finite number > 0")
-    require("floor", floor, lambda v: v > 0, "a finite number > 0")
+    require_positive("temperature", temperature)
+    require_positive("floor", floor)
     answers = tempered_probabilities(logits, temperature)
     joint = answers.T @ np.eye(logits.shape[1])[numbers] / len(numbers)
     total = joint.sum(axis=1, keepdims=True)
@@ -95,3 +94,9 @@ def tempered_probabilities(logits: Any, temperature: float) -> Float[np.ndarray,
     with np.errstate(over="ignore", under="ignore"):
         weights = np.exp((given - given.max(axis=1, keepdims=True)) / temperature)
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def require_positive(name: str, value: Any) -> None:
+    """Refuse what is no finite number > 0."""
+    if not isinstance(value, int | float | np.number) or not np.isfinite(value) or value <= 0:
+        raise InvalidSetting(name, value, "a finite number > 0")

@@ -22,7 +22,7 @@ QUICK = MemorizationAwareTraining(epochs=100, learning_rate=0.3)
 @unsound
 @parametrize_with_checks(  # type: ignore[untyped-decorator]
     [
-        QUICK,
+        MemorizationAwareTraining(),
         MemorizationAwareTraining(
             (8,), epochs=100, learning_rate=0.3, batch_size=16, validation_fraction=0.2
         ),
@@ -38,6 +38,7 @@ def test_all_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
     [
         "check_parameters_default_constructible",
         "check_no_attributes_set_in_init",
+        "check_do_not_raise_errors_in_init_or_set_params",
         "check_get_params_invariance",
         "check_set_params",
         "check_estimators_unfitted",
@@ -71,7 +72,7 @@ def test_labels_of_any_kind_and_the_minority_is_found(names: np.ndarray) -> None
     assert np.array_equal(model.classes_, names) and model.score(X, names[labels]) > 0.98
     assert np.array_equal(model.inferred_groups_, ~agrees)
     assert model.flip_rate_ == pytest.approx(np.mean(~agrees)) and model.n_iter_ == 150
-    assert np.allclose(model.shift_, calibrated_shift(model.held_out_logits_, labels, 0.1))
+    assert np.allclose(model.shift_, calibrated_shift(model.held_out_logits_, labels, 0.1, 0.01))
     hard, answers, _ = draw(300, 0.0, 1, classes)
     assert model.score(hard, names[answers]) > 0.6
     p, scores = model.predict_proba(hard), model.decision_function(hard)
@@ -113,7 +114,12 @@ def test_equal_seeds_give_equal_models() -> None:
         ("weight_decay", {"weight_decay": -1.0}),
         ("optimiser", {"optimiser": "lion"}),
         ("activation", {"activation": "gelu"}),
+        ("learning_rate", {"learning_rate": np.array([0.1, 0.2])}),
+        ("hidden_layers", {"hidden_layers": 8}),
+        ("hidden_layers", {"hidden_layers": [8, 0]}),
+        ("validation_fraction", {"validation_fraction": "a fifth"}),
         ("temperature", {"temperature": 0.0}),
+        ("temperature", {"temperature": "cold"}),
         ("floor", {"floor": 0.0}),
         ("twin_runs", {"twin_runs": 0}),
         ("learning_rate", {"learning_rate": 1e38}),
@@ -144,6 +150,16 @@ def test_twins_that_run_away_are_told_of() -> None:
     model = MemorizationAwareTraining(epochs=50, learning_rate=0.5, class_balanced=False, random_state=0)
     with pytest.warns(RuntimeWarning, match="given up most labels of a class"):
         model.fit(X, labels)
+
+
+def test_data_without_a_minority_are_learned_at_the_rate_of_the_floor() -> None:
+    X, labels, agrees = draw(150, 1.0, 6)
+    assert np.all(agrees)
+    default, published = (
+        MemorizationAwareTraining(epochs=150, learning_rate=0.1, random_state=0, floor=floor).fit(X, labels)
+        for floor in (0.01, 1e-6)
+    )
+    assert default.score(X, labels) == 1 and published.score(X, labels) < 0.7
 
 
 def test_without_scikit_learn_it_says_what_to_install(

@@ -121,8 +121,8 @@ def test_deep_twins_learn_and_flip_back_wrong_labels() -> None:
 
 
 def test_groups_of_examples_that_no_twin_has_seen_are_the_mistakes_of_either() -> None:
-    x, y = problem(2, n=60, classes=2)
-    twins = train_twins(partial(uniform_perceptron, sizes=[6, 2]), x[:40], y[:40], Course(20, 0.3), key=0)
+    x, y = problem(2, n=60)
+    twins = train_twins(Starts(6, 3), x[:40], y[:40], Course(60, 0.3), key=0)
     named = twins.predictions(x[40:])
     parts = [jax.tree.map(lambda part, one=one: part[one], twins.networks) for one in range(2)]
     assert np.array_equal(named, [np.argmax(part(x[40:]), axis=1) for part in parts])
@@ -131,16 +131,16 @@ def test_groups_of_examples_that_no_twin_has_seen_are_the_mistakes_of_either() -
 
 def test_the_run_with_the_most_flips_is_chosen() -> None:
     x, y = problem(3)
-    start, course = partial(uniform_perceptron, sizes=[6, 3]), Course(epochs=20, rate=1.0)
-    runs = [train_twins(start, x, y, course, (7, run), balanced=True) for run in range(6)]
-    best = best_twins(start, x, y, course, 7, balanced=True, runs=6)
+    start, course = Starts(6, 3), Course(epochs=60, rate=1.0)
+    runs = [train_twins(start, x, y, course, (7, run)) for run in range(6)]
+    best = best_twins(start, x, y, course, 7, runs=6)
     rates = np.array([run.flip_rate if run.sound else -1 for run in runs])
     assert len(set(rates)) > 2 and best.sound and best.flip_rate == max(rates)
     assert np.array_equal(best.held_out, runs[int(np.argmax(rates))].held_out)
 
 
 def test_twins_that_ran_away_are_known_by_a_class_that_lost_its_labels() -> None:
-    twins = train_twins(partial(uniform_perceptron, sizes=[6, 3]), *problem(3), Course(1, 0.1), key=0)
+    twins = train_twins(Starts(6, 3), *problem(3), Course(60, 0.3), key=0)
     y = twins.labels
     assert twins._replace(dynamic_labels=y).sound
     assert not twins._replace(dynamic_labels=np.where(y == 1, 0, y)).sound
@@ -149,8 +149,8 @@ def test_twins_that_ran_away_are_known_by_a_class_that_lost_its_labels() -> None
 
 def test_equal_keys_give_equal_twins() -> None:
     x, y = problem(4)
-    start, course = partial(uniform_perceptron, sizes=[6, 3]), Course(epochs=5, rate=0.1, batch=8)
-    one, same, other = (train_twins(start, x, y, course, key) for key in (1, [1], 2))
+    start, course = Starts(6, 3), Course(epochs=60, rate=0.1, batch=16)
+    one, same, other = (train_twins(start, x, y, course, key, balanced=True) for key in (1, [1], 2))
     assert np.array_equal(one.held_out, same.held_out) and not np.array_equal(one.held_out, other.held_out)
 
 
