@@ -12,6 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.theory.memorization.training.estimator import MemorizationAwareTraining
 from freeridge.theory.memorization.training.shift import calibrated_shift
+from freeridge.theory.memorization.training.twins import Twins, best_twins
 
 # Some of the checks are on data without any structure, of which twins make what they like.
 unsound = pytest.mark.filterwarnings("ignore:the twins have given up:RuntimeWarning")
@@ -48,8 +49,8 @@ def test_all_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
     ],
 )
 def test_quick_checks_of_scikit_learn(name: str) -> None:
-    estimator = clone(QUICK).set_params(epochs=30)
-    getattr(estimator_checks, name)("MemorizationAwareTraining", estimator)
+    quicker = clone(QUICK).set_params(epochs=30)
+    getattr(estimator_checks, name)("MemorizationAwareTraining", quicker)
 
 
 def draw(n: int, agree: float, seed: int, classes: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -63,7 +64,13 @@ def draw(n: int, agree: float, seed: int, classes: int = 2) -> tuple[np.ndarray,
 
 
 @pytest.mark.parametrize(
-    "names", [np.array([-1, 1]), np.array(["no", "yes"]), np.array([2.0, 7.0, 9.0])], ids=str
+    "names",
+    [
+        np.array([-1, 1]),
+        np.array(["no", "yes"]),
+        pytest.param(np.array([2.0, 7.0, 9.0]), marks=pytest.mark.slow),
+    ],
+    ids=str,
 )
 def test_labels_of_any_kind_and_the_minority_is_found(names: np.ndarray) -> None:
     classes = len(names)
@@ -144,12 +151,16 @@ def test_bad_data_are_refused() -> None:
             model.fit(broken, labels)
 
 
-def test_twins_that_run_away_are_told_of() -> None:
-    # A rare class that has nothing to do with the inputs.
-    X, labels = np.random.default_rng(0).standard_normal((50, 1)), np.arange(50) % 10 == 0
-    model = MemorizationAwareTraining(epochs=50, learning_rate=0.5, class_balanced=False, random_state=0)
+def test_twins_that_run_away_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, labels, _ = draw(150, 0.9, 7)
+
+    def ran_away(*given: Any, **options: Any) -> Twins:
+        twins = best_twins(*given, **options)
+        return twins._replace(dynamic_labels=np.zeros_like(twins.labels))
+
+    monkeypatch.setattr("freeridge.theory.memorization.training.estimator.best_twins", ran_away)
     with pytest.warns(RuntimeWarning, match="given up most labels of a class"):
-        model.fit(X, labels)
+        MemorizationAwareTraining(epochs=150, learning_rate=0.1, random_state=0).fit(X, labels)
 
 
 def test_data_without_a_minority_are_learned_at_the_rate_of_the_floor() -> None:
