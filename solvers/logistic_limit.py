@@ -1,45 +1,52 @@
 r"""Ridge-penalised logistic regression in high dimension: its order parameters, solved and certified.
 
 Each of $n$ rows has $k$ coordinates $a$ that carry information, signed by the row's label, and $\phi n$ more
-that are independent standard normal noise. With $w = (u, w_\perp)$ the minimiser of
+that are independent normal noise $\sigma z$. Rows of a kind $c$ have a weight $\alpha_c$ in the loss and a
+shift $s_c$ of their margin. With $w = (u, w_\perp)$ the minimiser of
 
-$$ \frac1n \sum_i \ell\big( a_i^\top u + z_i^\top w_\perp \big) + \frac\lambda2 |w|^2 $$
+$$ \frac1n \sum_i \alpha_{c(i)}\, \ell\big( a_i^\top u + \sigma z_i^\top w_\perp + s_{c(i)} \big)
+   + \frac\lambda2 |w|^2 $$
 
 and $n \to \infty$ at fixed $\phi$, convex Gaussian min-max theory has $u$ and $r = |w_\perp|$ at the
 saddle point of
 
-$$ \min_{u, r} \max_g\; E\, M\big( a^\top u + r G;\, g \big) - \frac{r^2 \phi}{2 g}
-   + \frac\lambda2 \big( |u|^2 + r^2 \big), \qquad M(t; g) = \min_x \ell(x) + \frac{(x - t)^2}{2 g} , $$
+$$ \min_{u, r} \max_g\; E\, M_c\big( a^\top u + \sigma r G;\, g \big) - \frac{\sigma^2 r^2 \phi}{2 g}
+   + \frac\lambda2 \big( |u|^2 + r^2 \big), \qquad
+   M_c(t; g) = \min_x \alpha_c \ell(x + s_c) + \frac{(x - t)^2}{2 g} , $$
 
-$G$ standard normal. In the variables $\gamma = g / \phi$, $\rho = r / \sqrt\phi$, which have limits as
-$\phi \to 0$, and with $t = a^\top u + r G$, $p$ its proximal point, $M'' = \ell'' / (1 + g \ell'')$ at $p$,
-it is where
+$G$ standard normal. In the variables $\gamma = g / (\sigma^2 \phi)$, $\rho = r / (\sigma \sqrt\phi)$, which
+have limits as $\phi$ or $\sigma \to 0$, and with $t = a^\top u + \sigma r G$, $p$ its proximal point, $M_c'
+= \alpha_c \ell'(p + s_c)$, $M_c'' = \alpha_c \ell'' / (1 + g \alpha_c \ell'')$ there, it is where
 
-$$ E[a\, \ell'(p)] + \lambda u = 0, \qquad \gamma\, (E M'' + \lambda) = 1, \qquad
-   \rho^2 = \gamma^2 E\, \ell'(p)^2 . $$
+$$ E[a\, M_c'] + \lambda u = 0, \qquad \gamma\, (\sigma^2 E M_c'' + \lambda) = 1, \qquad
+   \rho^2 = \gamma^2 E\, M_c'^2 . $$
 
 $\phi = 0$ is regression with infinitely many rows. Here $a$ is a mixture of normal clusters that share a
-covariance, so that $t$ is one given the cluster; $E[a\, \ell'] $ follows by Stein's lemma.
-"""
+covariance, so that $t$ is one given the cluster; $E[a\, M']$ follows by Stein's lemma. Where $g$ and the
+spread of $t$ are large, $M'$ as a function of $t$ is a straight line that turns within a few units near $t
+= \log g$; the quadrature has its nodes closest there (:func:`normal_rule`)."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
 from freeridge.solvers.logistic_prox import loss, prox
 from freeridge.solvers.network import solve_pivoting
 
 _REACH = 8.5  # standard deviations: beyond is 1e-17 of the mass
-_WIDEST_RIDGE = 10.0  # where the path begins: there the weights are nearly those of a linear loss
-_PATH = 12  # ridges on the path, equally spaced in their logarithm
-_STEPS = 40  # of Newton, at most, at each ridge
+_WIDEST_RIDGE = 10.0  # where the path begins, over the square of the means: there a loss is nearly linear
+_NARROWEST_RIDGE = 1e-100  # where the path to no ridge at all ends
+_PATH = 12  # steps to the last ridge, equal in its logarithm, if all goes well
+_LONGER, _SHORTER = 1.5, 0.3  # the next step, after one that went well and one that did not
+_TRIES = 80
+_STEPS = 25  # of Newton, at most, at each ridge
 _LAST_STEP = 1e-7
 _LONGEST_STEP = 1.5
 # Points of a rule along one normal, for few clusters and for many.
-_MOST_POINTS, _LEAST_POINTS, _BUDGET = 401, 49, 2**15
+_MOST_POINTS, _LEAST_POINTS, _BUDGET = 161, 49, 2**15
+_LEAST_SPREAD = 1e-3  # of a margin; what varies less than this is resolved by any rule
 
 
 class Clusters(NamedTuple):
@@ -50,6 +57,18 @@ class Clusters(NamedTuple):
     means: Float[Array, "clusters k"]
     covariance: Float[Array, "k k"]
     """Of every cluster; may be singular."""
+    shifts: Float[Array, " clusters"] | None = None
+    """Of the margin inside the loss, $s_c$; none when left out."""
+    importances: Float[Array, " clusters"] | None = None
+    """Weights in the loss, $\\alpha_c > 0$; one when left out."""
+
+    def loss_shifts(self) -> Float[Array, " clusters"]:
+        """$s_c$, also where they were left out."""
+        return jnp.zeros_like(self.weights) if self.shifts is None else self.shifts
+
+    def loss_weights(self) -> Float[Array, " clusters"]:
+        """$\\alpha_c$, also where they were left out."""
+        return jnp.ones_like(self.weights) if self.importances is None else self.importances
 
 
 class OrderParameters(NamedTuple):
@@ -62,28 +81,35 @@ class OrderParameters(NamedTuple):
     strength: Float[Array, ""]
     """$g$: a margin is the proximal point, at this strength, of the margin on a row not trained on."""
     train_loss: Float[Array, ""]
-    """Mean of the loss over training rows, without the penalty."""
+    """Mean of the weighted and shifted loss over training rows, without the penalty."""
     residual: Float[Array, ""]
     """The last correction, from a finer quadrature: relative error of the parameters before it."""
 
 
 def order_parameters(
-    laws: tuple[Clusters, Clusters, Clusters], aspect: Float[Array, ""], ridge: Float[Array, ""]
+    laws: tuple[Clusters, Clusters, Clusters],
+    aspect: Float[Array, ""],
+    ridge: Float[Array, ""],
+    noise_variance: Float[Array, ""] | float = 1.0,
 ) -> OrderParameters:
     r"""Solve the equations above.
 
-    A path of ridges leads from 10, where everything is nearly explicit, to the one asked for, by Newton's
-    method with the first law, and Newton's method with the second one finishes. One more step, with the
-    third, certifies, and carries the derivatives, by the implicit function theorem.
+    A path of ridges leads from a large one, where everything is nearly explicit, to the one asked for, by
+    Newton's method with the first law, and Newton's method with the second one finishes. One more step, with
+    the third and with more points along the normal, certifies, and carries the derivatives, by the implicit
+    function theorem.
 
     Parameters
     ----------
     laws : three Clusters
-        The same law; where it is itself a quadrature, with more and more nodes.
+        The same law, one object; where it is itself a quadrature, with more and more nodes.
     aspect : scalar array
         $\phi \ge 0$.
     ridge : scalar array
-        $\lambda > 0$.
+        $\lambda \ge 0$. Without a ridge there is no solution where the rows are separable
+        (:mod:`freeridge.solvers.max_margin`): the residual is then large, or NaN.
+    noise_variance : scalar array
+        $\sigma^2 \ge 0$.
 
     Examples
     --------
@@ -94,63 +120,162 @@ def order_parameters(
     >>> float(found.informative[0]).__round__(9), float(found.residual) < 1e-10
     (3.0, True)
     """
-    held = jax.lax.stop_gradient((laws, aspect, ridge))
-    x, jacobian = _solve(*held)
-    values, _ = _equations(x, laws[2], aspect, ridge, 3)
+    problem = _Problem(laws, aspect, ridge, jnp.asarray(noise_variance))
+    x, jacobian = _solve(jax.lax.stop_gradient(problem))
+    values, _ = _equations(x, problem, 2)
     step = solve_pivoting(jacobian, values)
     residual = jnp.max(jnp.abs(step) / _scale(x))
     x = x - step
-    _, train_loss = _equations(x, laws[1], aspect, ridge, 2)
+    _, train_loss = _equations(x, problem, 2)
     k = len(x) - 2
     u, gamma, rho = x[:k], jnp.exp(x[k]), jnp.exp(x[k + 1])
-    return OrderParameters(
-        u, jnp.sqrt(aspect) * rho, aspect * gamma, train_loss, jax.lax.stop_gradient(residual)
-    )
+    around = aspect * noise_variance
+    noise = jnp.sqrt(jnp.where(around > 0.0, around, 1.0)) * jnp.where(around > 0.0, rho, 0.0)
+    return OrderParameters(u, noise, around * gamma, train_loss, jax.lax.stop_gradient(residual))
+
+
+class _Problem(NamedTuple):
+    laws: tuple[Clusters, Clusters, Clusters]
+    aspect: Float[Array, ""]
+    ridge: Float[Array, ""]
+    noise_variance: Float[Array, ""]
 
 
 def _equations(
-    x: Float[Array, " unknowns"], law: Clusters, aspect: Array, ridge: Array, refinement: int
+    x: Float[Array, " unknowns"], problem: _Problem, level: int
 ) -> tuple[Float[Array, " unknowns"], Float[Array, ""]]:
     r"""The three equations at $(u, \log\gamma, \log\rho)$, each relative to its terms; the training loss."""
+    law, ridge, variance_of_noise = problem.laws[level], problem.ridge, problem.noise_variance
     k = law.means.shape[1]
     u, gamma, rho = x[:k], jnp.exp(x[k]), jnp.exp(x[k + 1])
-    variance = u @ law.covariance @ u + aspect * rho**2
+    around = problem.aspect * variance_of_noise
+    variance = u @ law.covariance @ u + around * variance_of_noise * rho**2
     # The derivative of the root at zero is never wanted: it multiplies that of the variance, zero there.
     spread = jnp.where(variance > 0.0, jnp.sqrt(jnp.where(variance > 0.0, variance, 1.0)), 0.0)
-    normal, weight = _normal_rule(len(law.weights), refinement)
-    p = prox((law.means @ u)[:, None] + spread * normal, aspect * gamma)
+    shifts, importances = law.loss_shifts()[:, None], law.loss_weights()[:, None]
+    mean, strength = (law.means @ u)[:, None] + shifts, around * gamma * importances
+    normal, weight = normal_rule(mean, spread, strength, _points(len(law.weights), level + 1))
+    weight = law.weights[:, None] * weight
+    p = prox(mean + spread * normal, strength)  # with the shift in it
     miss = jax.nn.sigmoid(-p)  # minus the slope of the loss
-    curvature = miss * jax.nn.sigmoid(p)
-    slopes = miss @ weight  # per cluster
-    bend = law.weights @ (curvature / (1.0 + aspect * gamma * curvature)) @ weight
-    mean_slope = law.weights @ slopes
-    pull = (law.weights * slopes) @ law.means - (bend * law.covariance @ u + ridge * u)
-    energy = law.weights @ (miss**2 @ weight)
+    curvature = importances * miss * jax.nn.sigmoid(p)
+    forces = jnp.sum(weight * importances * miss, axis=1)  # per cluster
+    bend = jnp.sum(weight * curvature / (1.0 + around * gamma * curvature))
+    pull = forces @ law.means - (bend * law.covariance @ u + ridge * u)
+    energy = jnp.sum(weight * (importances * miss) ** 2)
     values = [
-        -pull / mean_slope,
-        x[k : k + 1] + jnp.log(bend + ridge),
+        -pull / jnp.sum(forces),
+        x[k : k + 1] + jnp.log(variance_of_noise * bend + ridge),
         x[k + 1 :] - x[k] - 0.5 * jnp.log(energy),
     ]
-    return jnp.concatenate(values), law.weights @ (loss(p) @ weight)
+    return jnp.concatenate(values), jnp.sum(weight * importances * loss(p))
 
 
-def _solve(
-    laws: tuple[Clusters, ...], aspect: Array, ridge: Array
-) -> tuple[Float[Array, " unknowns"], Float[Array, "unknowns unknowns"]]:
+def normal_rule(
+    mean: Float[Array, "clusters 1"],
+    spread: Float[Array, ""],
+    strength: Float[Array, "#clusters 1"],
+    points: int,
+) -> tuple[Float[Array, "clusters points"], Float[Array, "clusters points"]]:
+    r"""Nodes and weights for functions of the proximal point of a normal margin, one rule per cluster.
+
+    Margins are $t = m + s z$ with $z$ standard normal. The proximal point is analytic in $t$ but for branch
+    points at a distance of $\pi$ from the real line, above $T = \log(2 + g) + g / (1 + g)$ and $-g - T$:
+    there $M'$ turns from one straight line to another within a few units. With $h$ half the distance
+    between the two and $y$ the distance of $t$ from their middle, steps are equal in
+
+    $$ x = \tfrac12 \big( \sinh^{-1}(y - h) + \sinh^{-1}(y + h) \big) , \qquad
+       y = \tanh(x) \sqrt{\cosh^2 x + h^2} , $$
+
+    so that a node's distance to the next is one step, or one step's share of the distance to the nearer
+    turn: as many nodes do for a spread of $10^4$ as for one of 1, and the rule is exponentially accurate.
+    Nodes are held fixed in derivatives.
+
+    Examples
+    --------
+    >>> z, weight = normal_rule(jnp.zeros((1, 1)), jnp.array(1e4), jnp.array([[1e3]]), 161)
+    >>> [round(float(weight[0] @ z[0] ** k), 9) + 0.0 for k in (0, 1, 2)]
+    [1.0, 0.0, 1.0]
+    """
+    mean, spread, strength = jax.lax.stop_gradient((mean, spread, strength))
+    scale = jnp.maximum(spread, _LEAST_SPREAD)
+    low, high = mean - _REACH * scale, mean + _REACH * scale
+    turn = jnp.log(2.0 + strength) + strength / (1.0 + strength)
+    left, right = jnp.clip(-strength - turn, low, high), jnp.clip(turn, low, high)
+    middle, half = 0.5 * (left + right), 0.5 * (right - left)
+
+    def inverse(t: Array) -> Array:
+        y = t - middle
+        return 0.5 * (jnp.arcsinh(y - half) + jnp.arcsinh(y + half))
+
+    x = inverse(low) + (inverse(high) - inverse(low)) * jnp.linspace(0.0, 1.0, points)
+    root = jnp.sqrt(jnp.cosh(x) ** 2 + half**2)
+    nodes = (middle + jnp.tanh(x) * root - mean) / scale
+    growth = root / jnp.cosh(x) ** 2 + jnp.sinh(x) ** 2 / root  # dy / dx
+    weights = jnp.exp(-0.5 * nodes**2) * growth
+    return nodes, weights / jnp.sum(weights, axis=1, keepdims=True)
+
+
+def _points(clusters: int, refinement: int) -> int:
+    return refinement * max(_LEAST_POINTS, min(_MOST_POINTS, _BUDGET // clusters))
+
+
+class _Path(NamedTuple):
+    x: Float[Array, " unknowns"]
+    jacobian: Float[Array, "unknowns unknowns"]
+    level: Float[Array, ""]
+    step: Float[Array, ""]
+    tries: Int[Array, ""]
+
+
+def _solve(problem: _Problem) -> tuple[Float[Array, " unknowns"], Float[Array, "unknowns unknowns"]]:
     """Unknowns, and the derivative of the equations in them."""
-    first = jnp.maximum(ridge, _WIDEST_RIDGE)
-    u = laws[0].weights @ laws[0].means / (2.0 * first)
-    x = jnp.concatenate([u, jnp.log(jnp.stack([1.0 / first, 0.5 / first]))])
-    levels = first * (ridge / first) ** jnp.linspace(0.0, 1.0, _PATH)
-    x, _ = jax.lax.scan(lambda x, level: (_newton(x, laws[0], aspect, level, 1)[0], None), x, levels)
-    return _newton(x, laws[1], aspect, ridge, 2)
+    law, ridge = problem.laws[0], problem.ridge
+    widest = _WIDEST_RIDGE * jnp.maximum(1.0, law.weights @ jnp.sum(law.means**2, axis=1))
+    first = jnp.maximum(ridge, widest)
+    forces = law.loss_weights() * jax.nn.sigmoid(-law.loss_shifts())  # of weights that are still zero
+    u = (law.weights * forces) @ law.means / first
+    size = jnp.sqrt(law.weights @ forces**2) / first
+    x = jnp.concatenate([u, jnp.log(jnp.stack([1.0 / first, size]))])
+    last = jnp.log(jnp.maximum(ridge, _NARROWEST_RIDGE))
+    nothing, step = jnp.zeros((len(x), len(x))), (jnp.log(first) - last) / _PATH
+    # A ridge that is large itself is the path's only point.
+    start = _Path(x, nothing, jnp.maximum(jnp.log(first), last + 1e-3), step, jnp.zeros((), jnp.int32))
+    end = _follow(start, last, problem)
+    if problem.laws[0] is problem.laws[1]:  # no quadrature itself: what is found is found
+        return end.x, end.jacobian
+    return _newton(end.x, problem, 1)[:2]
+
+
+def _follow(path: _Path, last: Array, problem: _Problem) -> _Path:
+    """From one logarithm of the ridge to the last, with steps that adapt to how Newton's method fares."""
+
+    def advance(path: _Path) -> _Path:
+        level = jnp.maximum(path.level - path.step, last)
+        ridge = jnp.where(level > last, jnp.exp(level), problem.ridge)  # in the end exactly, or none
+        x, jacobian, length = _newton(path.x, problem._replace(ridge=ridge), 0)
+        good = length <= _LAST_STEP
+        return _Path(
+            jnp.where(good, x, path.x),
+            jacobian,
+            jnp.where(good, level, path.level),
+            path.step * jnp.where(good, _LONGER, _SHORTER),
+            path.tries + 1,
+        )
+
+    def going(path: _Path) -> Array:
+        return (path.level > last) & (path.tries < _TRIES)
+
+    return jax.lax.while_loop(going, advance, path)
 
 
 def _newton(
-    x: Float[Array, " unknowns"], law: Clusters, aspect: Array, ridge: Array, refinement: int
-) -> tuple[Float[Array, " unknowns"], Float[Array, "unknowns unknowns"]]:
+    x: Float[Array, " unknowns"], problem: _Problem, level: int
+) -> tuple[Float[Array, " unknowns"], Float[Array, "unknowns unknowns"], Float[Array, ""]]:
+    """Unknowns, derivative, and the length of the last step."""
+
     def both(at: Array) -> tuple[Array, Array]:
-        values, _ = _equations(at, law, aspect, ridge, refinement)
+        values, _ = _equations(at, problem, level)
         return values, values
 
     def advance(state: _Search) -> _Search:
@@ -166,7 +291,7 @@ def _newton(
     nothing = jnp.zeros((len(x), len(x)))
     start = _Search(x, nothing, jnp.full((), jnp.inf), jnp.zeros((), jnp.int32))
     end = jax.lax.while_loop(going, advance, start)
-    return end.x, end.jacobian
+    return end.x, end.jacobian, end.length
 
 
 class _Search(NamedTuple):
@@ -180,11 +305,3 @@ def _scale(x: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
     """What a change of the unknowns is measured by: the weights together, the logarithms as they are."""
     size = jnp.sqrt(jnp.sum(x[:-2] ** 2) + jnp.exp(2.0 * x[-1]))
     return jnp.concatenate([jnp.ones(len(x) - 2) * size, jnp.ones(2)])
-
-
-def _normal_rule(clusters: int, refinement: int) -> tuple[np.ndarray, np.ndarray]:
-    """Equal steps on a normal variable: exponentially accurate for what is smooth on the scale of a step."""
-    points = refinement * max(_LEAST_POINTS, min(_MOST_POINTS, _BUDGET // clusters))
-    nodes = np.linspace(-_REACH, _REACH, points)
-    weights = np.exp(-0.5 * nodes**2)
-    return nodes, weights / weights.sum()

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from freeridge.theory.generations import IterativeMixing as IterativeMixing
     from freeridge.theory.gradient_flow import GradientFlow as GradientFlow
     from freeridge.theory.labeler import RandomVector as RandomVector
+    from freeridge.theory.memorization.spurious_logistic import SpuriousLogistic as SpuriousLogistic
     from freeridge.theory.minority import MinorityGroups as MinorityGroups
     from freeridge.theory.mixture import RidgeMixture as RidgeMixture
     from freeridge.theory.population import Population as Population
@@ -157,6 +158,7 @@ _HOME = {
     "RetrainedLogistic": "freeridge.theory.pruning.verification.retrained_logistic",
     "ReverseDiffusion": "freeridge.theory.practice.generators.reverse_diffusion",
     "RidgeMixture": "freeridge.theory.mixture",
+    "SpuriousLogistic": "freeridge.theory.memorization.spurious_logistic",
     "TripletLaw": "freeridge.theory.tails.memory.associative_memory",
     "TwoAtoms": "freeridge.theory.covariance",
     "VerifiedLogistic": "freeridge.theory.pruning.verification.verified_logistic",

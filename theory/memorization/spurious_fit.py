@@ -1,0 +1,104 @@
+"""Monte Carlo of logistic regression with a spurious feature."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import ndtr
+
+from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.logistic_fit import fit_hard_margin, fit_logistic
+from freeridge.solvers.replicates import run_replicates
+from freeridge.solvers.results import Estimate
+from freeridge.theory.memorization.spurious_law import SIGNS
+
+if TYPE_CHECKING:
+    from freeridge.theory.memorization.spurious_logistic import SpuriousLogistic
+
+
+class Drawn(NamedTuple):
+    """Training rows signed by their label, the core and the spurious feature first, and their groups."""
+
+    rows: Float[np.ndarray, "n columns"]
+    groups: np.ndarray
+    """0 is the majority, 1 the minority."""
+
+
+def simulate_spurious(
+    setting: "SpuriousLogistic", key: Any, replicates: int, *, progress: bool = False
+) -> Estimate:
+    """See :meth:`SpuriousLogistic.simulate`."""
+    share = float(setting.majority)
+    if any(0.0 < part * setting.n < 1.0 for part in (share, 1.0 - share)):
+        raise InvalidSetting("n", setting.n, "at least one row of each group that is not empty")
+    law = setting.learned().law
+    shifts, importances = np.asarray(law.loss_shifts()), np.asarray(law.loss_weights())
+    penalty, noise = float(setting.penalty), float(setting.noise)
+    wide = penalty == 0.0 and bool(setting.separable)
+
+    def replicate(rng: np.random.Generator) -> dict[str, Any]:
+        rows, groups = draw(setting, rng)
+        row_shifts, row_importances = shifts[groups], importances[groups]
+        fitted = (rows, penalty, row_shifts, row_importances)
+        weights = fit_hard_margin(rows) if wide else fit_logistic(*fitted)
+        margins = rows @ weights
+        loss = 0.0 if wide else float(np.mean(row_importances * np.logaddexp(0.0, -margins - row_shifts)))
+        objective = 0.0 if wide else loss + 0.5 * penalty * float(weights @ weights)
+        errors = group_errors(weights, float(setting.spurious_scale), float(setting.feature_std), noise)
+        return {
+            "group_errors": errors,
+            "held_out_error": share * errors[0] + (1.0 - share) * errors[1],
+            "balanced_error": errors.mean(),
+            "train_errors": [_share(margins[groups == group] < 0) for group in (0, 1)],
+            "train_loss": objective,
+            "data_loss": loss,
+            "core": weights[0],
+            "spurious": weights[1],
+            "noise_norm": np.linalg.norm(weights[2:]),
+        }
+
+    mean, error, values = run_replicates(replicate, key, replicates, progress=progress)
+    # The group that is worse on average: the worse one of each fit would be worse still.
+    worst = int(np.argmax(mean["group_errors"]))
+    for part in (mean, error, values):
+        part["worst_group_error"] = part["group_errors"][..., worst]
+    sizes = {"n": setting.n, "d": round(float(setting.phi) * setting.n)}
+    return Estimate(mean, error, len(values["core"]), sizes, values)
+
+
+def draw(setting: "SpuriousLogistic", rng: np.random.Generator) -> Drawn:
+    """Training rows, after those that the training drops."""
+    scale, std = float(setting.spurious_scale), float(setting.feature_std)
+    minority = int((1.0 - float(setting.majority)) * setting.n + rng.random())
+    groups = np.repeat([0, 1], [setting.n - minority, minority])
+    if setting.training == "subsampled":
+        counts = np.full(2, min(minority, setting.n - minority))
+        groups = np.repeat([0, 1], counts)
+    features = 1.0 + std * rng.standard_normal((len(groups), 2))
+    features[:, 1] *= scale * np.array(SIGNS)[groups]
+    columns = int(float(setting.phi) * setting.n + rng.random())
+    noise = float(setting.noise) * rng.standard_normal((len(groups), columns))
+    return Drawn(np.concatenate([features, noise], axis=1), groups)
+
+
+def group_errors(
+    weights: Float[np.ndarray, " columns"], spurious_scale: float, feature_std: float, noise: float
+) -> Float[np.ndarray, " 2"]:
+    """Errors of majority and minority on fresh rows, exact given the weights.
+
+    Examples
+    --------
+    The core feature alone, eight standard deviations from the boundary; then the spurious one alone.
+
+    >>> group_errors(np.array([1.0, 0.0, 0.0]), 5.0, 0.125, 1.0).round(12)
+    array([0., 0.])
+    >>> group_errors(np.array([0.0, 1.0, 0.0]), 5.0, 0.125, 1.0).round(12)
+    array([0., 1.])
+    """
+    core, spurious = weights[0], spurious_scale * weights[1]
+    spread = np.hypot(feature_std * np.hypot(core, spurious), noise * np.linalg.norm(weights[2:]))
+    return ndtr(-(core + np.array(SIGNS) * spurious) / spread)
+
+
+def _share(wrong: np.ndarray) -> float:
+    return float(np.mean(wrong)) if len(wrong) else float("nan")
