@@ -46,7 +46,7 @@ def draw_subpopulations(data: xr.Dataset) -> Figure:
         names = data["algorithm"].values.tolist()
         panel.set_xticks(range(len(names)), [_WORDS[one] for one in names], fontsize=7)
         panel.set_title(words)
-        panel.set_ylim(0, 1)
+        panel.set(xlim=(-0.5, len(names) - 0.5), ylim=(0, 1))
         panel.grid(False, axis="x")
     axes[0, 0].set_ylabel("test accuracy")
     shapes = (("worst group", "o", "0.35"), ("all rows", "D", "white"))
