@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
@@ -168,7 +167,7 @@ class InterpretableExperiment(eqx.Module):
 
     def _one(self, lesson: Lesson, key: tuple[int, ...]) -> xr.Dataset:
         train_rows, test_rows = self.draw(key, lesson.noise)
-        course = Course(epochs=self.epochs, rate=jnp.float32(lesson.rate))
+        course = Course(epochs=self.epochs, rate=lesson.rate)
         shift, of_groups = None, np.full(len(GROUPS), np.nan)
         if lesson.temperature is not None:
             twins = train_twins(self.beginner, train_rows.inputs, train_rows.labels, course, (*key, _TWINS))
