@@ -68,7 +68,8 @@ class MemorizationAwareTraining(ClassifierMixin, BaseEstimator):  # type: ignore
         published 1e-6 is best where all is to be learned from a noisy minority, and learns next to nothing
         from data without one.
     twin_runs : int
-        Pairs of twins, of which the one that flips the most labels is used.
+        Pairs of twins, of which the one that flips the most labels without running away is used; see
+        :func:`freeridge.theory.memorization.training.twins.best_twins`.
     class_balanced : bool
         Whether every class counts the same in the loss of the twins (the sum of the class means), however
         many examples it has.

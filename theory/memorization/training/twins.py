@@ -68,11 +68,14 @@ class Twins(NamedTuple):
 
     @property
     def sound(self) -> bool:
-        """Whether every class has kept most of its labels: where one has not, the networks have talked each
-        other into something, which is mostly that there is one class only, or each class the other's name.
+        """Whether training stayed finite and every class has kept most of its labels: where one has not, the
+        networks have talked each other into something, which is mostly that there is one class only, or that
+        each class has the other's name.
         """
         kept = self.dynamic_labels == self.labels
-        return all(np.mean(kept[self.labels == label]) > 0.5 for label in np.unique(self.labels))
+        return bool(np.all(np.isfinite(self.held_out))) and all(
+            np.mean(kept[self.labels == label]) > 0.5 for label in np.unique(self.labels)
+        )
 
     @property
     def mistaken(self) -> Bool[np.ndarray, " n"]:

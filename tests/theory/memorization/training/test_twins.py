@@ -145,6 +145,7 @@ def test_twins_that_ran_away_are_known_by_a_class_that_lost_its_labels() -> None
     assert twins._replace(dynamic_labels=y).sound
     assert not twins._replace(dynamic_labels=np.where(y == 1, 0, y)).sound
     assert not twins._replace(dynamic_labels=(y + 1) % 3).sound
+    assert not twins._replace(dynamic_labels=y, held_out=np.full((40, 3), np.nan, np.float32)).sound
 
 
 def test_equal_keys_give_equal_twins() -> None:
