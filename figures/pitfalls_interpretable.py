@@ -25,7 +25,7 @@ WIDTHS = (1.0, 2.0)  # the curves on training rows lie on those on test rows, wh
 def interpretable(plan: Plan) -> xr.Dataset:
     """Data of Figure 1: the three runs with each of some seeds, of which the first is drawn."""
     setting = InterpretableExperiment()
-    found = setting.run(plan.seed, plan.choose(2, 20), plan.report)
+    found = setting.run(plan.seed, plan.choose(4, 20), plan.report)
     return record({"": [found.drop_attrs()]}, {"setting": setting}, plan, precision="float32")
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,6 +11,7 @@ from freeridge.figures import pitfalls_influence as influence
 from freeridge.figures import pitfalls_theory as figure
 from freeridge.figures.record import Plan
 from freeridge.theory.memorization.experiments.influence import InfluenceExperiment
+from freeridge.theory.memorization.row_laws import Law, RowLaws
 from freeridge.theory.memorization.spurious_logistic import SpuriousLogistic
 
 LEVEL = {"erm": 0.9, "memorisation-aware": 0.3, "balanced": 0.6}
@@ -73,9 +75,14 @@ def test_influence(monkeypatch: pytest.MonkeyPatch) -> None:
         coords={"training": ["ERM", "MAT"]},
     )
     monkeypatch.setattr(InfluenceExperiment, "run", lambda self, key, replicates: small)
+    values = jnp.stack([jnp.geomspace(1e-4, 1e-2, 50), jnp.geomspace(1e-2, 1e-1, 50)])
+    uniform = Law(values, 1 / values / jnp.log(values[:, -1:] / values[:, :1]), values)
+    monkeypatch.setattr(influence, "row_laws", lambda setting: RowLaws(*[uniform] * 5))
     drawn = influence.draw_influence(influence.influence(Plan()))
     assert len(drawn.axes) == 6
     for panel in drawn.axes:
+        for line, level in zip(panel.lines, (0.5, 1.0), strict=True):
+            assert np.allclose(line.get_ydata(), level)  # one over the decades it extends over
         for outline in panel.patches:  # densities: both groups have an area of one decade
             heights, edges, _ = outline.get_data()  # type: ignore[attr-defined]
             assert np.sum(heights * np.diff(np.log10(edges))) == pytest.approx(1.0)

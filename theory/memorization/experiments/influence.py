@@ -12,10 +12,12 @@ from freeridge.solvers.logistic_fit import fit_logistic
 from freeridge.solvers.replicates import run_replicates
 from freeridge.solvers.storage import provenance
 from freeridge.theory.memorization.experiments.self_influence import SelfInfluence, self_influence
-from freeridge.theory.memorization.experiments.spurious_rows import draw_rows
+from freeridge.theory.memorization.experiments.spurious_rows import FEATURE_STD, SPURIOUS_SCALE, draw_rows
+from freeridge.theory.memorization.spurious_law import Training
+from freeridge.theory.memorization.spurious_logistic import SpuriousLogistic
 
 MAJORITY = 0.9
-TRAININGS = ("ERM", "MAT")
+TRAININGS: dict[str, Training] = {"ERM": "erm", "MAT": "memorisation-aware"}
 
 
 class InfluenceExperiment(eqx.Module):
@@ -54,6 +56,31 @@ class InfluenceExperiment(eqx.Module):
             raise InvalidSetting("dimension", self.dimension, "at least the 2 features")
         require("noise", as_real("noise", self.noise), lambda v: v >= 0, "a finite number >= 0")
         require("penalty", as_real("penalty", self.penalty), lambda v: v > 0, "a finite number > 0")
+
+    def settings(self) -> dict[str, SpuriousLogistic]:
+        """Both trainings as settings of the theory, with the share of the majority that is drawn.
+
+        Examples
+        --------
+        >>> erm, mat = InfluenceExperiment().settings().values()
+        >>> round(float(erm.majority), 12), mat.training
+        (0.901, 'memorisation-aware')
+        """
+        share = 1.0 - int((1.0 - MAJORITY) * self.rows) / self.rows
+        noise_coordinates = (self.dimension - 2) / self.rows
+        return {
+            name: SpuriousLogistic(
+                noise_coordinates,
+                self.penalty,
+                share,
+                SPURIOUS_SCALE,
+                self.noise,
+                feature_std=FEATURE_STD,
+                training=training,
+                n=self.rows,
+            )
+            for name, training in TRAININGS.items()
+        }
 
     def run(self, key: Any = 0, replicates: int = 2, *, progress: bool = False) -> xr.Dataset:
         """Fit both, and leave each row out in turn.

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
 
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.theory.memorization.experiments.influence import InfluenceExperiment
+from freeridge.theory.memorization.row_laws import row_laws
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +42,20 @@ def test_the_minority_is_memorised_and_the_shift_is_about_predictions(found: xr.
 def test_bad_input(field: str, value: Any) -> None:
     with pytest.raises(InvalidSetting, match=field):
         InfluenceExperiment(**{field: value})
+
+
+@pytest.mark.slow
+def test_means_are_those_of_the_limit() -> None:
+    setting = InfluenceExperiment()
+    found = setting.run(key=1, replicates=8)
+    scores = []
+    for training, limit in setting.settings().items():
+        laws = row_laws(limit, points=2001)
+        for group, members in enumerate((found.is_majority, ~found.is_majority)):
+            for name in ("predicted", "exact", "plain"):
+                law = getattr(laws, name)
+                mean = float(jnp.trapezoid(law.values[group], law.cumulative[group]))
+                of_draws = found[name].sel(training=training).where(members).mean("row")
+                error = float(of_draws.std(ddof=1)) / 8**0.5
+                scores.append((float(of_draws.mean()) - abs(mean)) / error)
+    assert np.max(np.abs(scores)) < 4, scores
