@@ -24,7 +24,7 @@ $$ E[a\, M_c'] + \lambda u = 0, \qquad \gamma\, (\sigma^2 E M_c'' + \lambda) = 1
 $\phi = 0$ is regression with infinitely many rows. Here $a$ is a mixture of normal clusters that share a
 covariance, so that $t$ is one given the cluster; $E[a\, M']$ follows by Stein's lemma. Where $g$ and the
 spread of $t$ are large, $M'$ as a function of $t$ is a straight line that turns within a few units near $t
-= \log g$; the quadrature has its nodes closest there (:func:`normal_rule`)."""
+= \log g$; the quadrature has its nodes closest there (:mod:`freeridge.solvers.normal_rules`)."""
 
 from typing import NamedTuple
 
@@ -34,8 +34,8 @@ from jaxtyping import Array, Float, Int
 
 from freeridge.solvers.logistic_prox import loss, prox
 from freeridge.solvers.network import solve_pivoting
+from freeridge.solvers.normal_rules import proximal_rule
 
-_REACH = 8.5  # standard deviations: beyond is 1e-17 of the mass
 _WIDEST_RIDGE = 10.0  # where the path begins, over the square of the means: there a loss is nearly linear
 _NARROWEST_RIDGE = 1e-100  # where the path to no ridge at all ends
 _PATH = 12  # steps to the last ridge, equal in its logarithm, if all goes well
@@ -46,7 +46,6 @@ _LAST_STEP = 1e-7
 _LONGEST_STEP = 1.5
 # Points of a rule along one normal, for few clusters and for many.
 _MOST_POINTS, _LEAST_POINTS, _BUDGET = 161, 49, 2**15
-_LEAST_SPREAD = 1e-3  # of a margin; what varies less than this is resolved by any rule
 
 
 class Clusters(NamedTuple):
@@ -154,7 +153,7 @@ def _equations(
     spread = jnp.where(variance > 0.0, jnp.sqrt(jnp.where(variance > 0.0, variance, 1.0)), 0.0)
     shifts, importances = law.loss_shifts()[:, None], law.loss_weights()[:, None]
     mean, strength = (law.means @ u)[:, None] + shifts, around * gamma * importances
-    normal, weight = normal_rule(mean, spread, strength, _points(len(law.weights), level + 1))
+    normal, weight = proximal_rule(mean, spread[None, None], strength, _points(len(law.weights), level + 1))
     weight = law.weights[:, None] * weight
     p = prox(mean + spread * normal, strength)  # with the shift in it
     miss = jax.nn.sigmoid(-p)  # minus the slope of the loss
@@ -169,51 +168,6 @@ def _equations(
         x[k + 1 :] - x[k] - 0.5 * jnp.log(energy),
     ]
     return jnp.concatenate(values), jnp.sum(weight * importances * loss(p))
-
-
-def normal_rule(
-    mean: Float[Array, "clusters 1"],
-    spread: Float[Array, ""],
-    strength: Float[Array, "#clusters 1"],
-    points: int,
-) -> tuple[Float[Array, "clusters points"], Float[Array, "clusters points"]]:
-    r"""Nodes and weights for functions of the proximal point of a normal margin, one rule per cluster.
-
-    Margins are $t = m + s z$ with $z$ standard normal. The proximal point is analytic in $t$ but for branch
-    points at a distance of $\pi$ from the real line, above $T = \log(2 + g) + g / (1 + g)$ and $-g - T$:
-    there $M'$ turns from one straight line to another within a few units. With $h$ half the distance
-    between the two and $y$ the distance of $t$ from their middle, steps are equal in
-
-    $$ x = \tfrac12 \big( \sinh^{-1}(y - h) + \sinh^{-1}(y + h) \big) , \qquad
-       y = \tanh(x) \sqrt{\cosh^2 x + h^2} , $$
-
-    so that a node's distance to the next is one step, or one step's share of the distance to the nearer
-    turn: as many nodes do for a spread of $10^4$ as for one of 1, and the rule is exponentially accurate.
-    Nodes are held fixed in derivatives.
-
-    Examples
-    --------
-    >>> z, weight = normal_rule(jnp.zeros((1, 1)), jnp.array(1e4), jnp.array([[1e3]]), 161)
-    >>> [round(float(weight[0] @ z[0] ** k), 9) + 0.0 for k in (0, 1, 2)]
-    [1.0, 0.0, 1.0]
-    """
-    mean, spread, strength = jax.lax.stop_gradient((mean, spread, strength))
-    scale = jnp.maximum(spread, _LEAST_SPREAD)
-    low, high = mean - _REACH * scale, mean + _REACH * scale
-    turn = jnp.log(2.0 + strength) + strength / (1.0 + strength)
-    left, right = jnp.clip(-strength - turn, low, high), jnp.clip(turn, low, high)
-    middle, half = 0.5 * (left + right), 0.5 * (right - left)
-
-    def inverse(t: Array) -> Array:
-        y = t - middle
-        return 0.5 * (jnp.arcsinh(y - half) + jnp.arcsinh(y + half))
-
-    x = inverse(low) + (inverse(high) - inverse(low)) * jnp.linspace(0.0, 1.0, points)
-    root = jnp.sqrt(jnp.cosh(x) ** 2 + half**2)
-    nodes = (middle + jnp.tanh(x) * root - mean) / scale
-    growth = root / jnp.cosh(x) ** 2 + jnp.sinh(x) ** 2 / root  # dy / dx
-    weights = jnp.exp(-0.5 * nodes**2) * growth
-    return nodes, weights / jnp.sum(weights, axis=1, keepdims=True)
 
 
 def _points(clusters: int, refinement: int) -> int:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from freeridge.theory.gradient_flow import GradientFlow as GradientFlow
     from freeridge.theory.labeler import RandomVector as RandomVector
     from freeridge.theory.memorization.spurious_logistic import SpuriousLogistic as SpuriousLogistic
+    from freeridge.theory.memorization.twins.twin_logistic import TwinLogistic as TwinLogistic
     from freeridge.theory.minority import MinorityGroups as MinorityGroups
     from freeridge.theory.mixture import RidgeMixture as RidgeMixture
     from freeridge.theory.population import Population as Population
@@ -160,6 +161,7 @@ _HOME = {
     "RidgeMixture": "freeridge.theory.mixture",
     "SpuriousLogistic": "freeridge.theory.memorization.spurious_logistic",
     "TripletLaw": "freeridge.theory.tails.memory.associative_memory",
+    "TwinLogistic": "freeridge.theory.memorization.twins.twin_logistic",
     "TwoAtoms": "freeridge.theory.covariance",
     "VerifiedLogistic": "freeridge.theory.pruning.verification.verified_logistic",
     "ZipfTail": "freeridge.theory.tails.zipf_tail",

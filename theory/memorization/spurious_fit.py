@@ -8,7 +8,7 @@ from scipy.special import ndtr
 
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.logistic_fit import fit_hard_margin, fit_logistic
-from freeridge.solvers.replicates import run_replicates
+from freeridge.solvers.replicates import Replicates, run_replicates
 from freeridge.solvers.results import Estimate
 from freeridge.theory.memorization.spurious_law import SIGNS
 
@@ -57,13 +57,24 @@ def simulate_spurious(
             "noise_norm": np.linalg.norm(weights[2:]),
         }
 
-    mean, error, values = run_replicates(replicate, key, replicates, progress=progress)
-    # The group that is worse on average: the worse one of each fit would be worse still.
-    worst = int(np.argmax(mean["group_errors"]))
-    for part in (mean, error, values):
-        part["worst_group_error"] = part["group_errors"][..., worst]
+    found = worst_on_average(run_replicates(replicate, key, replicates, progress=progress))
     sizes = {"n": setting.n, "d": round(float(setting.phi) * setting.n)}
-    return Estimate(mean, error, len(values["core"]), sizes, values)
+    return Estimate(found.mean, found.standard_error, len(found.values["core"]), sizes, found.values)
+
+
+def worst_on_average(found: Replicates) -> Replicates:
+    """With ``worst_group_error``: that of the group that is worse on average. The worse group of each fit
+    would be worse still.
+
+    Examples
+    --------
+    >>> errors = {"group_errors": np.array([0.1, 0.2])}
+    >>> worst_on_average(Replicates(errors, errors, errors)).mean["worst_group_error"]
+    np.float64(0.2)
+    """
+    worst = int(np.argmax(found.mean["group_errors"]))
+    with_worst = ({**part, "worst_group_error": part["group_errors"][..., worst]} for part in found)
+    return Replicates(*with_worst)
 
 
 def draw(setting: "SpuriousLogistic", rng: np.random.Generator) -> Drawn:

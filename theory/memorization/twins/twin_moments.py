@@ -1,0 +1,136 @@
+r"""Averages over a row of the final training, given the joint law of its three margins.
+
+A row has a margin under each of two twins and the final model: $t_a$ under the twin that is trained on it and
+$t_c$ under the final model, both as if it were left out, and $t_b$ under the twin that is not. They are
+normal in each group. Learning turns them into
+
+$$ p_a = t_a + g_a \sigma(-p_a), \qquad
+   p_c = t_c + g_c \sigma(-p_c - s(t_b)) + 2 g_{ca} \sigma(-p_a) , $$
+
+the last term because the row moves its own twin, with it the shifts of the other half of the rows, and with
+these the final model.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from freeridge.solvers.logistic_prox import prox
+from freeridge.solvers.normal_rules import proximal_rule, turning_rule
+from freeridge.theory.memorization.twins.held_out_shift import HeldOutShift
+
+POINTS = ((64, 44, 48), (104, 68, 64))
+"""Of three nested rules, for margins under the other twin, the own twin, and the final model: to solve, and
+to certify."""
+
+
+class Margins(NamedTuple):
+    """Joint law of the margins of a row, by group."""
+
+    twin_means: Float[Array, " groups"]
+    twin_variance: Float[Array, ""]
+    twin_covariance: Float[Array, ""]
+    """Of the margins under the two twins."""
+    final_means: Float[Array, " groups"]
+    final_variance: Float[Array, ""]
+    final_covariance: Float[Array, ""]
+    """Of the margin under the final model with that under either twin."""
+
+
+class Strengths(NamedTuple):
+    """How much a row moves its own margins."""
+
+    twin: Float[Array, ""]
+    """$g_a$, of the twin on its own half."""
+    final: Float[Array, ""]
+    """$g_c$."""
+    through: Float[Array, ""]
+    """$g_{ca}$, of the final model through a twin."""
+
+
+class Moments(NamedTuple):
+    r"""Averages, with $m_a = \sigma(-p_a)$ and $m_c = \sigma(-p_c - s)$."""
+
+    force: Float[Array, " groups"]
+    """$E m_c$ in each group."""
+    by_final: Float[Array, ""]
+    r"""$E\, \partial m_c / \partial t_c$."""
+    by_own: Float[Array, ""]
+    r"""$E\, \partial m_c / \partial t_a$."""
+    by_other: Float[Array, ""]
+    r"""$E\, \partial m_c / \partial t_b$."""
+    final_energy: Float[Array, ""]
+    """$E m_c^2$."""
+    shared_energy: Float[Array, ""]
+    """$E m_a m_c$."""
+    twin_energy: Float[Array, ""]
+    """$E m_a^2$."""
+
+
+def moments(
+    weights: Float[Array, " groups"],
+    margins: Margins,
+    strengths: Strengths,
+    shift: HeldOutShift,
+    points: tuple[int, int, int],
+) -> Moments:
+    """All averages, by three nested quadratures in each group."""
+    by_group = jax.vmap(lambda a, c: _in_group(a, c, margins, strengths, shift, points))
+    found = by_group(margins.twin_means, margins.final_means)
+    averages = {name: weights @ value for name, value in found._asdict().items()}
+    return Moments(**averages | {"force": found.force})
+
+
+def _in_group(
+    twin: Float[Array, ""],
+    final: Float[Array, ""],
+    margins: Margins,
+    strengths: Strengths,
+    shift: HeldOutShift,
+    points: tuple[int, int, int],
+) -> Moments:
+    variance, across = margins.twin_variance, margins.twin_covariance
+    root = jnp.sqrt(variance)
+    zero = jnp.zeros(1)
+    # Under the other twin, with nodes where the shift changes sign.
+    z, weight_b = turning_rule(twin[None], root[None], (zero, zero), shift.temperature, points[0])
+    t_b = twin + root * z
+    # Under its own twin, given that.
+    mean_a = twin + across / variance * (t_b - twin)
+    root_a = jnp.sqrt(variance - across**2 / variance)
+    z, weight_a = proximal_rule(mean_a[:, None], root_a[None, None], strengths.twin[None, None], points[1])
+    t_a = mean_a[:, None] + root_a * z
+    p_a = prox(t_a, strengths.twin)
+    m_a = jax.nn.sigmoid(-p_a)
+    bend_a = m_a * jax.nn.sigmoid(p_a)
+    # Under the final model, given both; by symmetry it regresses equally on either.
+    slope = margins.final_covariance / (variance + across)
+    root_c = jnp.sqrt(margins.final_variance - 2.0 * slope * margins.final_covariance)
+    mean_c = final + slope * (t_a - twin + (t_b - twin)[:, None])
+    s, s_slope = jax.vmap(jax.value_and_grad(shift))(t_b)
+    moved = (mean_c + 2.0 * strengths.through * m_a + s[:, None])[..., None]
+    strength = strengths.final[None, None, None]
+    z, weight_c = proximal_rule(moved, root_c[None, None, None], strength, points[2])
+    p_c = prox(moved + root_c * z, strengths.final)  # with the shift in it
+    m_c = jax.nn.sigmoid(-p_c)
+    bend_c = m_c * jax.nn.sigmoid(p_c)
+
+    weight_ab = weight_b[:, None] * weight_a
+    force = jnp.sum(weight_c * m_c, axis=2)
+    bent = jnp.sum(weight_c * bend_c / (1.0 + strengths.final * bend_c), axis=2)
+    moved_a = 2.0 * strengths.through * bend_a / (1.0 + strengths.twin * bend_a)
+
+    def average(values: Array) -> Array:
+        return jnp.sum(weight_ab * values)
+
+    return Moments(
+        force=average(force),
+        by_final=-average(bent),
+        by_own=average(bent * moved_a),
+        by_other=-average(bent * s_slope[:, None]),
+        final_energy=average(jnp.sum(weight_c * m_c**2, axis=2)),
+        shared_energy=average(force * m_a),
+        twin_energy=average(m_a**2),
+    )
