@@ -50,8 +50,8 @@ class InfluenceExperiment(eqx.Module):
     def __check_init__(self) -> None:
         for name in ("rows", "dimension"):
             require_count(name, getattr(self, name))
-        if self.rows < 10:
-            raise InvalidSetting("rows", self.rows, "at least 10 rows, of which one is of the minority")
+        if self.rows < 11:
+            raise InvalidSetting("rows", self.rows, "at least 11 rows, of which one is of the minority")
         if self.dimension < 2:
             raise InvalidSetting("dimension", self.dimension, "at least the 2 features")
         require("noise", as_real("noise", self.noise), lambda v: v >= 0, "a finite number >= 0")

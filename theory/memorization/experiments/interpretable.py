@@ -92,8 +92,8 @@ class InterpretableExperiment(eqx.Module):
     def __check_init__(self) -> None:
         for name in ("rows", "dimension", "epochs"):
             require_count(name, getattr(self, name))
-        if self.rows < 10:
-            raise InvalidSetting("rows", self.rows, "at least 10 rows, of which one is of the minority")
+        if self.rows < 11:
+            raise InvalidSetting("rows", self.rows, "at least 11 rows, of which one is of the minority")
         if self.dimension < 2:
             raise InvalidSetting("dimension", self.dimension, "at least the 2 features")
         if not self.lessons or len({lesson.name for lesson in self.lessons}) < len(self.lessons):

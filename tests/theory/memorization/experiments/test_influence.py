@@ -37,7 +37,7 @@ def test_the_minority_is_memorised_and_the_shift_is_about_predictions(found: xr.
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("rows", 9), ("dimension", 1), ("noise", -0.1), ("penalty", 0.0)]
+    ("field", "value"), [("rows", 10), ("dimension", 1), ("noise", -0.1), ("penalty", 0.0)]
 )
 def test_bad_input(field: str, value: Any) -> None:
     with pytest.raises(InvalidSetting, match=field):

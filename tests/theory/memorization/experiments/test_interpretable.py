@@ -76,7 +76,7 @@ def test_what_is_drawn(found: xr.Dataset) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("rows", 9),
+        ("rows", 10),
         ("dimension", 1),
         ("epochs", 0),
         ("lessons", ()),
