@@ -21,9 +21,10 @@ from jaxtyping import Float
 from scipy.special import expit
 
 from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.logistic_fit import fit_logistic
 
 _TOLERANCE = 1e-9  # of the equations of all minimisers; the terms in them are at most 1
-_MOST_STEPS = 100
+_MOST_STEPS = 40
 
 
 class SelfInfluence(NamedTuple):
@@ -56,7 +57,8 @@ def self_influence(
     r"""Self-influence of every row on a penalised logistic regression, all of the rows left out at a time.
 
     The minimisers without a row are found by Newton's method with the curvature of the one with all rows, for
-    all of them at once: products of n x n matrices.
+    all of them at once: products of n x n matrices. Where a row matters so much that this does not arrive,
+    the rest is fitted anew.
 
     Parameters
     ----------
@@ -72,11 +74,10 @@ def self_influence(
     Raises
     ------
     InvalidSetting
-        When the weights are no minimiser, or the penalty is so small that others are not reached.
+        When the weights are no minimiser.
 
     Examples
     --------
-    >>> from freeridge.solvers.logistic_fit import fit_logistic
     >>> rows = np.random.default_rng(0).standard_normal((50, 3)) + 0.5
     >>> found = self_influence(rows, np.zeros(50), 0.1, fit_logistic(rows, 0.1))
     >>> without = fit_logistic(rows[1:], 0.1 * 50 / 49)  # the mean over 50 rows, not 49
@@ -94,7 +95,7 @@ def self_influence(
         raise InvalidSetting("weights", weights, f"the minimiser; the gradient there is {off:.2g}")
     curvature = miss * (1.0 - miss)
     response = np.linalg.solve(penalty * np.eye(n) + kernel * curvature, kernel)
-    left_out = _left_out_margins(kernel, shifts, penalty, miss)
+    left_out = _left_out_margins(rows, kernel, shifts, penalty, miss)
     return SelfInfluence(
         margins,
         left_out,
@@ -105,6 +106,7 @@ def self_influence(
 
 
 def _left_out_margins(
+    rows: Float[np.ndarray, "n d"],
     kernel: Float[np.ndarray, "n n"],
     shifts: Float[np.ndarray, " n"],
     penalty: float,
@@ -119,15 +121,22 @@ def _left_out_margins(
     inverse = np.linalg.inv(penalty * np.eye(n) + (miss * (1.0 - miss))[:, None] * kernel)
     own = np.diag(inverse)
     coefficients = np.where(others, miss[:, None] / penalty, 0.0)
-    for _ in range(_MOST_STEPS):
-        margins = kernel @ coefficients
-        gap = np.where(others, penalty * coefficients - expit(-margins - shifts[:, None]), 0.0)
-        if np.max(np.abs(gap)) <= _TOLERANCE:
-            return np.diag(margins)
-        step = inverse @ gap
-        # The multiple of column i of the inverse that keeps the coefficient of row i at zero.
-        coefficients = np.where(others, coefficients - step + inverse * (np.diag(step) / own), 0.0)
-    raise InvalidSetting("penalty", penalty, f"one with which {_MOST_STEPS} steps reach all minimisers")
+    with np.errstate(over="ignore", invalid="ignore"):  # of a column that runs away
+        for _ in range(_MOST_STEPS):
+            margins = kernel @ coefficients
+            gap = np.where(others, penalty * coefficients - expit(-margins - shifts[:, None]), 0.0)
+            arrived = np.max(np.abs(gap), axis=0) <= _TOLERANCE
+            if np.all(arrived):
+                break
+            step = inverse @ gap
+            # The multiple of column i of the inverse that keeps the coefficient of row i at zero.
+            coefficients = np.where(others, coefficients - step + inverse * (np.diag(step) / own), 0.0)
+    found = np.diag(margins).copy()
+    for i in np.flatnonzero(~arrived):
+        kept = np.arange(n) != i
+        # The mean is over all n rows, that of a fit over those it has.
+        found[i] = rows[i] @ fit_logistic(rows[kept], penalty * n / (n - 1), shifts[kept])
+    return found
 
 
 def _loss(margins: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -25,7 +25,7 @@ def minimiser(rows: np.ndarray, shifts: np.ndarray, penalty: float, count: int) 
     return minimize(value, start, jac=True, hess=hessian, method="trust-exact", tol=1e-13).x
 
 
-@pytest.mark.parametrize(("n", "d", "penalty"), [(24, 40, 0.01), (40, 6, 0.1), (30, 30, 1.0)])
+@pytest.mark.parametrize(("n", "d", "penalty"), [(24, 40, 0.01), (40, 6, 0.1), (40, 6, 1e-3), (30, 30, 1.0)])
 def test_against_refits(n: int, d: int, penalty: float) -> None:
     rng = np.random.default_rng(n)
     rows, shifts = rng.standard_normal((n, d)) + 0.2, 2 * rng.standard_normal(n)
@@ -63,11 +63,3 @@ def test_what_is_no_minimiser_is_refused() -> None:
         self_influence(rows, np.zeros(10), 0.1, np.zeros(3))
     with pytest.raises(InvalidSetting, match="minimiser"):
         self_influence(rows, np.full(10, np.nan), 0.1, np.zeros(3))
-
-
-def test_minimisers_out_of_reach_are_refused() -> None:
-    """A few inputs and hardly a penalty: a single row turns the weights."""
-    rng = np.random.default_rng(40)
-    rows, shifts = rng.standard_normal((40, 6)) + 0.2, 2 * rng.standard_normal(40)
-    with pytest.raises(InvalidSetting, match="penalty"):
-        self_influence(rows, shifts, 1e-3, minimiser(rows, shifts, 1e-3, 40))
