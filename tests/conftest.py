@@ -6,6 +6,8 @@ nothing of freeridge may be imported here.
 
 import builtins
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,13 +26,23 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [source, os.environ.get(
 jax.config.update("jax_enable_x64", True)
 
 
+CACHE = "FREERIDGE_TESTS_CACHE"
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Most of the time of the fast tests is spent in the compiler: they do without its costly passes. Slow
-    tests and benchmarks have them all.
+    """Most of the time of the fast tests is spent in the compiler: they do without its costly passes, and
+    what one process has compiled, or has had to forget, is read by the others. Slow tests and benchmarks
+    compile all by themselves.
     """
-    if config.getoption("markexpr") == "not slow":
-        flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-        os.environ.setdefault("XLA_FLAGS", flags)
+    if config.getoption("markexpr") != "not slow":
+        return
+    flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    os.environ.setdefault("XLA_FLAGS", flags)
+    if CACHE not in os.environ:  # the first process; its workers have its environment
+        os.environ[CACHE] = tempfile.mkdtemp(prefix="freeridge-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(CACHE), ignore_errors=True))
+    jax.config.update("jax_compilation_cache_dir", os.environ[CACHE])
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 # An integer or single-precision array that slips into a formula is an error, not a silent conversion.
