@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from freeridge.solvers.logistic_prox import loss, prox
 from freeridge.solvers.network import solve_pivoting
@@ -68,6 +68,10 @@ class Clusters(NamedTuple):
     def loss_weights(self) -> Float[Array, " clusters"]:
         """$\\alpha_c$, also where they were left out."""
         return jnp.ones_like(self.weights) if self.importances is None else self.importances
+
+    def idle(self) -> Bool[Array, " k"]:
+        """Coordinates that are zero in all rows: without a ridge nothing says what their weights are."""
+        return jnp.all(self.means == 0.0, axis=0) & (jnp.diagonal(self.covariance) == 0.0)
 
 
 class OrderParameters(NamedTuple):
@@ -161,6 +165,7 @@ def _equations(
     forces = jnp.sum(weight * importances * miss, axis=1)  # per cluster
     bend = jnp.sum(weight * curvature / (1.0 + around * gamma * curvature))
     pull = forces @ law.means - (bend * law.covariance @ u + ridge * u)
+    pull = jnp.where(law.idle() & (ridge == 0.0), -u, pull)
     energy = jnp.sum(weight * (importances * miss) ** 2)
     values = [
         -pull / jnp.sum(forces),

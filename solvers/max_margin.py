@@ -150,7 +150,7 @@ def _lowest(law: Clusters) -> Float[Array, " k"]:
     overshooting."""
 
     def slope(v: Array) -> tuple[Array, Array]:
-        value = _shortfall(v, jnp.zeros(()), law).along_weights
+        value = jnp.where(law.idle(), v, _shortfall(v, jnp.zeros(()), law).along_weights)
         return value, value
 
     return _newton(slope, jnp.zeros(law.means.shape[1]), jnp.inf).x
