@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 _REACH = 8.5  # standard deviations: beyond is 1e-17 of the mass
+_FAR = 34.0  # standard deviations from which a turn is not felt
 _LEAST_SPREAD = 1e-3  # in units of the distance within which functions turn: less is resolved by any rule
 
 
@@ -30,7 +31,7 @@ def turning_rule(
     ----------
     mean, spread : array, shape (..., 1)
     turns : two arrays, shape (..., 1)
-        In order; one that is out of reach plays no part.
+        In order; one that is far from all margins plays no part.
     width : scalar array
     points : int
 
@@ -49,7 +50,9 @@ def turning_rule(
     mean, spread, (left, right), width = jax.lax.stop_gradient((mean, spread, turns, jnp.asarray(width)))
     center, scale = mean / width, jnp.maximum(spread / width, _LEAST_SPREAD)
     low, high = center - _REACH * scale, center + _REACH * scale
-    left, right = jnp.clip(left / width, low, high), jnp.clip(right / width, low, high)
+    # A turn further away needs no nodes of its own; without a bound the differences below would lose digits.
+    bounds = center - _FAR * scale, center + _FAR * scale
+    left, right = jnp.clip(left / width, *bounds), jnp.clip(right / width, *bounds)
     middle, half = 0.5 * (left + right), 0.5 * (right - left)
 
     def inverse(t: Array) -> Array:

@@ -29,8 +29,6 @@ def simulate_spurious(
 ) -> Estimate:
     """See :meth:`SpuriousLogistic.simulate`."""
     share = float(setting.majority)
-    if any(0.0 < part * setting.n < 1.0 for part in (share, 1.0 - share)):
-        raise InvalidSetting("n", setting.n, "at least one row of each group that is not empty")
     law = setting.learned().law
     shifts, importances = np.asarray(law.loss_shifts()), np.asarray(law.loss_weights())
     penalty, noise = float(setting.penalty), float(setting.noise)
@@ -79,8 +77,11 @@ def worst_on_average(found: Replicates) -> Replicates:
 
 def draw(setting: "SpuriousLogistic", rng: np.random.Generator) -> Drawn:
     """Training rows, after those that the training drops."""
+    share = float(setting.majority)
+    if any(0.0 < part * setting.n < 1.0 for part in (share, 1.0 - share)):
+        raise InvalidSetting("n", setting.n, "at least one row of each group that is not empty")
     scale, std = float(setting.spurious_scale), float(setting.feature_std)
-    minority = int((1.0 - float(setting.majority)) * setting.n + rng.random())
+    minority = int((1.0 - share) * setting.n + rng.random())
     groups = np.repeat([0, 1], [setting.n - minority, minority])
     if setting.training == "subsampled":
         counts = np.full(2, min(minority, setting.n - minority))

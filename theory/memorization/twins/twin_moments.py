@@ -21,9 +21,10 @@ from freeridge.solvers.logistic_prox import prox
 from freeridge.solvers.normal_rules import proximal_rule, turning_rule
 from freeridge.theory.memorization.twins.held_out_shift import HeldOutShift
 
-POINTS = ((64, 44, 48), (104, 68, 64))
+POINTS = ((96, 44, 48), (144, 68, 64))
 """Of three nested rules, for margins under the other twin, the own twin, and the final model: to solve, and
 to certify."""
+_FELT = 6.0  # standard deviations beyond which 1e-9 of the margins have the other sign
 
 
 class Margins(NamedTuple):
@@ -94,8 +95,9 @@ def _in_group(
     variance, across = margins.twin_variance, margins.twin_covariance
     root = jnp.sqrt(variance)
     zero = jnp.zeros(1)
-    # Under the other twin, with nodes where the shift changes sign.
-    z, weight_b = turning_rule(twin[None], root[None], (zero, zero), shift.temperature, points[0])
+    # Under the other twin, with nodes where the shift changes sign, if margins come there at all.
+    turn = jnp.where(jnp.abs(twin) < _FELT * root, zero, 10.0 * _FELT * root)
+    z, weight_b = turning_rule(twin[None], root[None], (turn, turn), shift.temperature, points[0])
     t_b = twin + root * z
     # Under its own twin, given that.
     mean_a = twin + across / variance * (t_b - twin)
