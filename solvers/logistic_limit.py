@@ -30,8 +30,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
+from freeridge.solvers.adaptive_path import Newton, follow, newton
 from freeridge.solvers.logistic_prox import loss, prox
 from freeridge.solvers.network import solve_pivoting
 from freeridge.solvers.normal_rules import proximal_rule
@@ -39,11 +40,7 @@ from freeridge.solvers.normal_rules import proximal_rule
 _WIDEST_RIDGE = 10.0  # where the path begins, over the square of the means: there a loss is nearly linear
 _NARROWEST_RIDGE = 1e-100  # where the path to no ridge at all ends
 _PATH = 12  # steps to the last ridge, equal in its logarithm, if all goes well
-_LONGER, _SHORTER = 1.5, 0.3  # the next step, after one that went well and one that did not
 _TRIES = 80
-_STEPS = 25  # of Newton, at most, at each ridge
-_LAST_STEP = 1e-7
-_LONGEST_STEP = 1.5
 # Points of a rule along one normal, for few clusters and for many.
 _MOST_POINTS, _LEAST_POINTS, _BUDGET = 161, 49, 2**15
 
@@ -179,14 +176,6 @@ def _points(clusters: int, refinement: int) -> int:
     return refinement * max(_LEAST_POINTS, min(_MOST_POINTS, _BUDGET // clusters))
 
 
-class _Path(NamedTuple):
-    x: Float[Array, " unknowns"]
-    jacobian: Float[Array, "unknowns unknowns"]
-    level: Float[Array, ""]
-    step: Float[Array, ""]
-    tries: Int[Array, ""]
-
-
 def _solve(problem: _Problem) -> tuple[Float[Array, " unknowns"], Float[Array, "unknowns unknowns"]]:
     """Unknowns, and the derivative of the equations in them."""
     law, ridge = problem.laws[0], problem.ridge
@@ -195,72 +184,24 @@ def _solve(problem: _Problem) -> tuple[Float[Array, " unknowns"], Float[Array, "
     forces = law.loss_weights() * jax.nn.sigmoid(-law.loss_shifts())  # of weights that are still zero
     u = (law.weights * forces) @ law.means / first
     size = jnp.sqrt(law.weights @ forces**2) / first
-    x = jnp.concatenate([u, jnp.log(jnp.stack([1.0 / first, size]))])
-    last = jnp.log(jnp.maximum(ridge, _NARROWEST_RIDGE))
-    nothing, step = jnp.zeros((len(x), len(x))), (jnp.log(first) - last) / _PATH
-    # A ridge that is large itself is the path's only point.
-    start = _Path(x, nothing, jnp.maximum(jnp.log(first), last + 1e-3), step, jnp.zeros((), jnp.int32))
-    end = _follow(start, last, problem)
-    if problem.laws[0] is problem.laws[1]:  # no quadrature itself: what is found is found
-        return end.x, end.jacobian
-    return _newton(end.x, problem, 1)[:2]
+    start = jnp.concatenate([u, jnp.log(jnp.stack([1.0 / first, size]))])
+    narrowest = jnp.maximum(ridge, _NARROWEST_RIDGE)
 
+    def equations(x: Array, place: Array) -> Array:
+        # In the end the ridge exactly, or none.
+        level = jnp.where(place < 1.0, first * (narrowest / first) ** place, ridge)
+        return _equations(x, problem._replace(ridge=level), 0)[0]
 
-def _follow(path: _Path, last: Array, problem: _Problem) -> _Path:
-    """From one logarithm of the ridge to the last, with steps that adapt to how Newton's method fares."""
-
-    def advance(path: _Path) -> _Path:
-        level = jnp.maximum(path.level - path.step, last)
-        ridge = jnp.where(level > last, jnp.exp(level), problem.ridge)  # in the end exactly, or none
-        x, jacobian, length = _newton(path.x, problem._replace(ridge=ridge), 0)
-        good = length <= _LAST_STEP
-        return _Path(
-            jnp.where(good, x, path.x),
-            jacobian,
-            jnp.where(good, level, path.level),
-            path.step * jnp.where(good, _LONGER, _SHORTER),
-            path.tries + 1,
-        )
-
-    def going(path: _Path) -> Array:
-        return (path.level > last) & (path.tries < _TRIES)
-
-    return jax.lax.while_loop(going, advance, path)
-
-
-def _newton(
-    x: Float[Array, " unknowns"], problem: _Problem, level: int
-) -> tuple[Float[Array, " unknowns"], Float[Array, "unknowns unknowns"], Float[Array, ""]]:
-    """Unknowns, derivative, and the length of the last step."""
-
-    def both(at: Array) -> tuple[Array, Array]:
-        values, _ = _equations(at, problem, level)
-        return values, values
-
-    def advance(state: _Search) -> _Search:
-        jacobian, values = jax.jacfwd(both, has_aux=True)(state.x)
-        step = solve_pivoting(jacobian, values)
-        length = jnp.max(jnp.abs(step) / _scale(state.x))
-        step = step * jnp.minimum(1.0, _LONGEST_STEP / length)
-        return _Search(state.x - step, jacobian, length, state.steps + 1)
-
-    def going(state: _Search) -> Array:
-        return (state.length > _LAST_STEP) & (state.steps < _STEPS)
-
-    nothing = jnp.zeros((len(x), len(x)))
-    start = _Search(x, nothing, jnp.full((), jnp.inf), jnp.zeros((), jnp.int32))
-    end = jax.lax.while_loop(going, advance, start)
-    return end.x, end.jacobian, end.length
-
-
-class _Search(NamedTuple):
-    x: Float[Array, " unknowns"]
-    jacobian: Float[Array, "unknowns unknowns"]
-    length: Float[Array, ""]
-    steps: Int[Array, ""]
+    end = follow(equations, start, _NEWTON, steps=_PATH, tries=_TRIES)
+    if problem.laws[0] is not problem.laws[1]:  # itself a quadrature, and a coarse one
+        end = newton(lambda x: _equations(x, problem, 1)[0], end.x, _NEWTON)
+    return end.x, end.jacobian
 
 
 def _scale(x: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
     """What a change of the unknowns is measured by: the weights together, the logarithms as they are."""
     size = jnp.sqrt(jnp.sum(x[:-2] ** 2) + jnp.exp(2.0 * x[-1]))
     return jnp.concatenate([jnp.ones(len(x) - 2) * size, jnp.ones(2)])
+
+
+_NEWTON = Newton(_scale, last_step=1e-7, longest_step=1.5, steps=25)

@@ -22,16 +22,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
+from freeridge.solvers.adaptive_path import Newton, follow
 from freeridge.solvers.logistic_limit import Clusters, OrderParameters, order_parameters
 from freeridge.solvers.network import solve_pivoting
 from freeridge.theory.memorization.twins.held_out_shift import HeldOutShift, calibrated
 from freeridge.theory.memorization.twins.twin_moments import POINTS, Margins, Strengths, moments
 
-_STEPS = 60  # of Newton
-_LAST_STEP = 1e-7
-_LONGEST_STEP = 0.5
+_TRIES = 30  # places on the path from no shift to the whole
 
 
 class TwinProblem(NamedTuple):
@@ -75,7 +74,7 @@ class _Twin(NamedTuple):
 
 
 def solve_twins(problem: TwinProblem) -> TwinLimit:
-    """Solve the twins, then the final model by Newton's method from the model without shifts.
+    """Solve the twins, then the final model on a path from no shift to the whole of it.
 
     Derivatives follow by the implicit function theorem, from a last step with a finer quadrature, which also
     is the residual.
@@ -102,10 +101,14 @@ def _twin(problem: TwinProblem) -> _Twin:
 
 
 def _equations(
-    x: Float[Array, " 6"], problem: TwinProblem, twin: _Twin, points: tuple[int, int, int]
+    x: Float[Array, " 6"],
+    problem: TwinProblem,
+    twin: _Twin,
+    points: tuple[int, int, int],
+    part: Float[Array, ""] | float = 1.0,
 ) -> Float[Array, " 6"]:
     r"""At $u_c$, $\log G_{cc}$, $\log r_c$, what stands for the cosine of $w_c$ and $w_a$, and
-    $G_{ca} / G_{cc}$.
+    $G_{ca} / G_{cc}$; with a part of the shift, or all of it.
     """
     law, phi, variance = problem.law, problem.phi, problem.noise**2
     u, response, r, overlap, through = x[:2], jnp.exp(x[2]), jnp.exp(x[3]), _overlap(x[4]), x[5]
@@ -120,7 +123,7 @@ def _equations(
         twin_u @ law.covariance @ u + variance * overlap * r * twin_r,
     )
     strengths = Strengths(twin.found.strength, around * response, around * response * through)
-    m = moments(law.weights, margins, strengths, twin.shift, points)
+    m = moments(law.weights, margins, strengths, twin.shift, points, part)
     # Stein's lemma: the features are correlated with all margins of the row.
     drift = law.covariance @ (u * m.by_final + twin_u * (m.by_own + m.by_other))
     pull = (law.weights * m.force) @ law.means + drift - problem.penalty * u
@@ -144,13 +147,6 @@ def _overlap(x: Float[Array, ""]) -> Float[Array, ""]:
     return jnp.tanh(x) / jnp.sqrt(2.0)
 
 
-class _Search(NamedTuple):
-    x: Float[Array, " 6"]
-    jacobian: Float[Array, "6 6"]
-    length: Float[Array, ""]
-    steps: Int[Array, ""]
-
-
 def _solve(problem: TwinProblem) -> tuple[Float[Array, " 6"], Float[Array, "6 6"]]:
     twin = _twin(problem)
     law, variance = problem.law, problem.noise**2
@@ -160,22 +156,10 @@ def _solve(problem: TwinProblem) -> tuple[Float[Array, " 6"], Float[Array, "6 6"
         [plain.informative, jnp.log(jnp.stack([response, plain.noise])), jnp.array([0.8, 0.0])]
     )
 
-    def both(at: Array) -> tuple[Array, Array]:
-        values = _equations(at, problem, twin, POINTS[0])
-        return values, values
+    def equations(x: Array, place: Array) -> Array:
+        return _equations(x, problem, twin, POINTS[0], place)
 
-    def advance(state: _Search) -> _Search:
-        jacobian, values = jax.jacfwd(both, has_aux=True)(state.x)
-        step = solve_pivoting(jacobian, values)
-        length = jnp.max(jnp.abs(step) / _scale(state.x))
-        step = step * jnp.minimum(1.0, _LONGEST_STEP / length)
-        return _Search(state.x - step, jacobian, length, state.steps + 1)
-
-    def going(state: _Search) -> Bool[Array, ""]:
-        return (state.length > _LAST_STEP) & (state.steps < _STEPS)
-
-    start = _Search(x, jnp.zeros((6, 6)), jnp.full((), jnp.inf), jnp.zeros((), jnp.int32))
-    end = jax.lax.while_loop(going, advance, start)
+    end = follow(equations, x, _NEWTON, steps=1, tries=_TRIES)
     return end.x, end.jacobian
 
 
@@ -183,3 +167,6 @@ def _scale(x: Float[Array, " 6"]) -> Float[Array, " 6"]:
     """What a change of the unknowns is measured by: the weights together, the others as they are."""
     size = jnp.sqrt(jnp.sum(x[:2] ** 2) + jnp.exp(2.0 * x[3]))
     return jnp.concatenate([jnp.ones(2) * size, jnp.ones(4)])
+
+
+_NEWTON = Newton(_scale, last_step=1e-7, longest_step=0.5, steps=12)

@@ -11,6 +11,7 @@ the last term because the row moves its own twin, with it the shifts of the othe
 these the final model.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -24,6 +25,7 @@ from freeridge.theory.memorization.twins.held_out_shift import HeldOutShift
 POINTS = ((96, 44, 48), (144, 68, 64))
 """Of three nested rules, for margins under the other twin, the own twin, and the final model: to solve, and
 to certify."""
+_PIECE = 12  # nodes at a time
 _FELT = 6.0  # standard deviations beyond which 1e-9 of the margins have the other sign
 
 
@@ -54,8 +56,8 @@ class Strengths(NamedTuple):
 class Moments(NamedTuple):
     r"""Averages, with $m_a = \sigma(-p_a)$ and $m_c = \sigma(-p_c - s)$."""
 
-    force: Float[Array, " groups"]
-    """$E m_c$ in each group."""
+    force: Float[Array, "*groups"]
+    """$E m_c$; where groups are averaged, in each of them."""
     by_final: Float[Array, ""]
     r"""$E\, \partial m_c / \partial t_c$."""
     by_own: Float[Array, ""]
@@ -76,12 +78,30 @@ def moments(
     strengths: Strengths,
     shift: HeldOutShift,
     points: tuple[int, int, int],
+    part: Float[Array, ""] | float = 1.0,
 ) -> Moments:
-    """All averages, by three nested quadratures in each group."""
-    by_group = jax.vmap(lambda a, c: _in_group(a, c, margins, strengths, shift, points))
-    found = by_group(margins.twin_means, margins.final_means)
-    averages = {name: weights @ value for name, value in found._asdict().items()}
-    return Moments(**averages | {"force": found.force})
+    """All averages, by three nested quadratures in each group.
+
+    Parameters
+    ----------
+    weights : array, shape (groups,)
+    margins : Margins
+    strengths : Strengths
+    shift : HeldOutShift
+    points : tuple of int
+        Of :data:`POINTS`.
+    part : float
+        What the shift is multiplied by.
+    """
+
+    def partial_shift(t: Array) -> Array:
+        return part * shift(t)
+
+    def by_group(twin: Array, final: Array) -> Moments:
+        return _in_group(twin, final, margins, strengths, partial_shift, shift.temperature, points)
+
+    found = jax.vmap(by_group)(margins.twin_means, margins.final_means)
+    return jax.tree.map(lambda values: weights @ values, found)._replace(force=found.force)
 
 
 def _in_group(
@@ -89,50 +109,59 @@ def _in_group(
     final: Float[Array, ""],
     margins: Margins,
     strengths: Strengths,
-    shift: HeldOutShift,
+    shift: Callable[[Array], Array],
+    temperature: Float[Array, ""],
     points: tuple[int, int, int],
 ) -> Moments:
+    """Over the margin under the other twin, with nodes where the shift changes sign if margins come there."""
+    root = jnp.sqrt(margins.twin_variance)
+    turn = jnp.where(jnp.abs(twin) < _FELT * root, 0.0, 10.0 * _FELT * root)[None]
+    z, weight = turning_rule(twin[None], root[None], (turn, turn), temperature, points[0])
+
+    def at(t_b: Array) -> Moments:
+        return _given_other(t_b, twin, final, margins, strengths, shift, points[1:])
+
+    # In pieces: all nodes at once would need hundreds of megabytes.
+    found = jax.lax.map(at, twin + root * z, batch_size=_PIECE)
+    return jax.tree.map(lambda values: weight @ values, found)
+
+
+def _given_other(
+    t_b: Float[Array, ""],
+    twin: Float[Array, ""],
+    final: Float[Array, ""],
+    margins: Margins,
+    strengths: Strengths,
+    shift: Callable[[Array], Array],
+    points: tuple[int, int],
+) -> Moments:
+    """Over the margins under the own twin and the final model, given that under the other twin."""
     variance, across = margins.twin_variance, margins.twin_covariance
-    root = jnp.sqrt(variance)
-    zero = jnp.zeros(1)
-    # Under the other twin, with nodes where the shift changes sign, if margins come there at all.
-    turn = jnp.where(jnp.abs(twin) < _FELT * root, zero, 10.0 * _FELT * root)
-    z, weight_b = turning_rule(twin[None], root[None], (turn, turn), shift.temperature, points[0])
-    t_b = twin + root * z
-    # Under its own twin, given that.
     mean_a = twin + across / variance * (t_b - twin)
     root_a = jnp.sqrt(variance - across**2 / variance)
-    z, weight_a = proximal_rule(mean_a[:, None], root_a[None, None], strengths.twin[None, None], points[1])
-    t_a = mean_a[:, None] + root_a * z
+    z, weight_a = proximal_rule(mean_a[None], root_a[None], strengths.twin[None], points[0])
+    t_a = mean_a + root_a * z
     p_a = prox(t_a, strengths.twin)
     m_a = jax.nn.sigmoid(-p_a)
     bend_a = m_a * jax.nn.sigmoid(p_a)
-    # Under the final model, given both; by symmetry it regresses equally on either.
+    # By symmetry the margin under the final model regresses equally on either.
     slope = margins.final_covariance / (variance + across)
     root_c = jnp.sqrt(margins.final_variance - 2.0 * slope * margins.final_covariance)
-    mean_c = final + slope * (t_a - twin + (t_b - twin)[:, None])
-    s, s_slope = jax.vmap(jax.value_and_grad(shift))(t_b)
-    moved = (mean_c + 2.0 * strengths.through * m_a + s[:, None])[..., None]
-    strength = strengths.final[None, None, None]
-    z, weight_c = proximal_rule(moved, root_c[None, None, None], strength, points[2])
-    p_c = prox(moved + root_c * z, strengths.final)  # with the shift in it
+    s, s_slope = jax.value_and_grad(shift)(t_b)
+    mean_c = final + slope * (t_a + t_b - 2.0 * twin) + 2.0 * strengths.through * m_a + s
+    z, weight_c = proximal_rule(mean_c[:, None], root_c[None, None], strengths.final[None, None], points[1])
+    p_c = prox(mean_c[:, None] + root_c * z, strengths.final)  # with the shift in it
     m_c = jax.nn.sigmoid(-p_c)
     bend_c = m_c * jax.nn.sigmoid(p_c)
-
-    weight_ab = weight_b[:, None] * weight_a
-    force = jnp.sum(weight_c * m_c, axis=2)
-    bent = jnp.sum(weight_c * bend_c / (1.0 + strengths.final * bend_c), axis=2)
+    force = jnp.sum(weight_c * m_c, axis=1)
+    bent = jnp.sum(weight_c * bend_c / (1.0 + strengths.final * bend_c), axis=1)
     moved_a = 2.0 * strengths.through * bend_a / (1.0 + strengths.twin * bend_a)
-
-    def average(values: Array) -> Array:
-        return jnp.sum(weight_ab * values)
-
     return Moments(
-        force=average(force),
-        by_final=-average(bent),
-        by_own=average(bent * moved_a),
-        by_other=-average(bent * s_slope[:, None]),
-        final_energy=average(jnp.sum(weight_c * m_c**2, axis=2)),
-        shared_energy=average(force * m_a),
-        twin_energy=average(m_a**2),
+        force=weight_a @ force,
+        by_final=-weight_a @ bent,
+        by_own=weight_a @ (bent * moved_a),
+        by_other=-weight_a @ bent * s_slope,
+        final_energy=weight_a @ jnp.sum(weight_c * m_c**2, axis=1),
+        shared_energy=weight_a @ (force * m_a),
+        twin_energy=weight_a @ m_a**2,
     )
