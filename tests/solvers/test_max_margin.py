@@ -18,7 +18,7 @@ LAWS = [(0.9, 5.0, 1.0), (0.6, 2.0, 0.7), (0.99, 1.0, 1.5), (0.5, 0.3, 0.5)]
 
 
 def law_of(p: Any, scale: Any, tau: Any) -> Clusters:
-    return learned(*(jnp.asarray(v) for v in (p, scale, tau)), jnp.zeros(2), "erm").law
+    return learned(jnp.asarray(p), jnp.asarray(scale), jnp.asarray(tau), jnp.zeros(2), "erm").law
 
 
 def shortfall(v: np.ndarray, kappa: float, law: Clusters) -> float:
@@ -77,7 +77,7 @@ def test_rows_become_separable_there() -> None:
         assert abs(fits - expected) <= 1
 
 
-def widest(fields: Any, aspect: float, variance: float) -> Any:
+def widest(fields: Any, aspect: Any, variance: Any) -> Any:
     law = law_of(*fields)
     return max_margin(jnp.zeros((1, 2)) + 0.1, law, jnp.asarray(aspect), jnp.asarray(variance))
 

@@ -37,6 +37,14 @@ CASES: dict[str, tuple[str, str, str]] = {
     "fr.GCDExperiment(base=2.5)": ("base", "2.5", ""),
     "fr.GCDExperiment(width='wide')": ("width", "'wide'", ""),
     "fr.GCDExperiment(rate='fast')": ("rate", "'fast'", ""),
+    # spurious features
+    "fr.SpuriousLogistic(1, 0.1, 0.9, 2, 1, training='fair')": ("training", "'fair'", "memorisation-aware"),
+    "fr.SpuriousLogistic(1, 0.1, 0.9, 2, 1, shift=(-inf, 0))": ("shift", "-inf", "a shift of -13.8"),
+    "fr.SpuriousLogistic(1, 0.1, 0.9, 2, 1, shift=(0, 0, 0))": ("shift", "[0. 0. 0.]", "two logit shifts"),
+    "fr.SpuriousLogistic(1, -0.1, 0.9, 2, 1)": ("penalty", "-0.1", ">= 0"),
+    "fr.SpuriousLogistic(1, 0.1, 1, 2, 1, training='balanced')": ("majority", "1.0", "nothing to balanced"),
+    "fr.SpuriousLogistic(1, 0.1, 0.9, 2, 1, n=2.5)": ("n", "2.5", "positive whole number"),
+    "fr.SpuriousLogistic(1, 0.1, 0.9, 2, 1, n=5).simulate(0)": ("n", "5", "one row of each group"),
     # sizes and ridge
     "mix(ridge=-0.1)": ("ridge", "-0.1", ">= 0"),
     "mix(ridge=nan)": ("ridge", "nan", ">= 0"),
