@@ -38,7 +38,7 @@ clean:
 
 # The stamps are older than pyproject.toml whenever the dependencies may have changed.
 $(VENV)/.core: pyproject.toml setup.py | $(BIN)/python
-	$(BIN)/python -m pip install --editable '.[data]'
+	$(BIN)/python -m pip install --editable '.[data,train]'
 	touch $@
 
 $(VENV)/.test: pyproject.toml setup.py | $(BIN)/python

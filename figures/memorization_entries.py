@@ -3,6 +3,8 @@
 from freeridge.figures import pitfalls_good_bad_ugly as fitting
 from freeridge.figures import pitfalls_influence as influence
 from freeridge.figures import pitfalls_interpretable as interpretable
+from freeridge.figures import pitfalls_shift as estimated
+from freeridge.figures import pitfalls_subpopulations as groups
 from freeridge.figures import pitfalls_theory as limits
 from freeridge.figures.entry import Entry
 
@@ -10,12 +12,12 @@ PITFALLS = "The Pitfalls of Memorization, arXiv 2412.07684"
 
 
 def memorization_entries() -> list[Entry]:
-    """Two figures of the paper, and three of ours.
+    """Three figures of the paper, and four of ours.
 
     Examples
     --------
     >>> [entry.figure for entry in memorization_entries() if entry.figure != "none"]
-    ['Figure 1', 'Figure 3', 'compare Figure 2']
+    ['Figure 1', 'Figure 3', 'compare Figure 2', 'Table 1, on digits']
     """
     return [
         Entry(
@@ -67,5 +69,25 @@ def memorization_entries() -> list[Entry]:
             True,
             influence.influence,
             influence.draw_influence,
+        ),
+        Entry(
+            "pitfalls-shift",
+            PITFALLS,
+            "none",
+            "worst-group error with an estimated shift, over noise, rows and temperature",
+            "quick 4 min, paper about 30 min",
+            False,
+            estimated.shift,
+            estimated.draw_shift,
+        ),
+        Entry(
+            "pitfalls-subpopulations",
+            PITFALLS,
+            "Table 1, on digits",
+            "worst-group and mean accuracy of five algorithms, selected with true and inferred groups",
+            "quick 45 s, paper about 4 min",
+            False,
+            groups.subpopulations,
+            groups.draw_subpopulations,
         ),
     ]

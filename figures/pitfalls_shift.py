@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from freeridge.figures.record import Plan, record, simulation, theory
 from freeridge.figures.style import categories, legend, line_and_points, panels
@@ -24,6 +25,7 @@ PANELS: dict[str, tuple[tuple[float, float], list[float], list[float]]] = {
     "phi": ((0.4, 5.0), [0.5, 1.0, 1.8, 4.0], [0.5, 0.7, 1.0, 1.35, 1.8, 2.5, 4.0]),
     "temperature": ((0.01, 10.0), [0.03, 0.3, 1.0, 3.0], [0.01, 0.03, 0.1, 0.3, 0.6, 1.0, 1.8, 3.0, 6.0]),
 }
+_ASIDE = {"noise": 1.04, "phi": 1.05, "temperature": 1.15}  # of the points that are drawn beside others
 _LABELS = {
     "noise": r"noise level $\sigma$",
     "phi": "rows per noise coordinate $n / d$",
@@ -99,8 +101,13 @@ def _draw(panel: Axes, data: xr.Dataset, field: str) -> None:
         mean, error = (
             data[f"{field}_{name}_worst_group_error_{part}"] for part in ("simulated", "standard_error")
         )
-        line_and_points(panel, ([], []), (points, mean, error), color=categories(4)[color], marker=marker)
+        # Side by side where they agree.
+        at = points * (1.0 if name == "twins" else _ASIDE[field])
+        line_and_points(panel, ([], []), (at, mean, error), color=categories(4)[color], marker=marker)
     panel.set(xscale="log", xlabel=_LABELS[field], ylim=(-0.03, 1.0))
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0,) if field == "temperature" else (1.0, 2.0, 5.0)))
+    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _place(values: xr.DataArray, field: str) -> np.ndarray:

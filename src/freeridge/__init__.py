@@ -54,7 +54,30 @@ if TYPE_CHECKING:
     from freeridge.theory.generations import IterativeMixing as IterativeMixing
     from freeridge.theory.gradient_flow import GradientFlow as GradientFlow
     from freeridge.theory.labeler import RandomVector as RandomVector
+    from freeridge.theory.memorization.experiments.good_bad_ugly import FunctionFit as FunctionFit
+    from freeridge.theory.memorization.experiments.influence import InfluenceExperiment as InfluenceExperiment
+    from freeridge.theory.memorization.experiments.interpretable import (
+        InterpretableExperiment as InterpretableExperiment,
+    )
+    from freeridge.theory.memorization.experiments.published_twins import published_twins as published_twins
+    from freeridge.theory.memorization.row_laws import row_laws as row_laws
     from freeridge.theory.memorization.spurious_logistic import SpuriousLogistic as SpuriousLogistic
+    from freeridge.theory.memorization.spurious_ridge import SpuriousRidge as SpuriousRidge
+    from freeridge.theory.memorization.subpopulations.data import SubpopulationData as SubpopulationData
+    from freeridge.theory.memorization.subpopulations.digits import spurious_digits as spurious_digits
+    from freeridge.theory.memorization.subpopulations.experiment import (
+        SubpopulationBenchmark as SubpopulationBenchmark,
+    )
+    from freeridge.theory.memorization.subpopulations.files import load_celeba as load_celeba
+    from freeridge.theory.memorization.subpopulations.files import load_civilcomments as load_civilcomments
+    from freeridge.theory.memorization.subpopulations.files import load_multinli as load_multinli
+    from freeridge.theory.memorization.subpopulations.files import load_subpopulations as load_subpopulations
+    from freeridge.theory.memorization.subpopulations.files import load_waterbirds as load_waterbirds
+    from freeridge.theory.memorization.training.estimator import (
+        MemorizationAwareTraining as MemorizationAwareTraining,
+    )
+    from freeridge.theory.memorization.training.shift import calibrated_shift as calibrated_shift
+    from freeridge.theory.memorization.training.twins import train_twins as train_twins
     from freeridge.theory.memorization.twins.twin_logistic import TwinLogistic as TwinLogistic
     from freeridge.theory.minority import MinorityGroups as MinorityGroups
     from freeridge.theory.mixture import RidgeMixture as RidgeMixture
@@ -129,10 +152,13 @@ _HOME = {
     "DirectSum": "freeridge.theory.covariance_algebra",
     "Eigenvalues": "freeridge.theory.covariance",
     "Estimate": "freeridge.solvers.results",
+    "FunctionFit": "freeridge.theory.memorization.experiments.good_bad_ugly",
     "GCDExperiment": "freeridge.theory.arithmetic.experiment",
     "GaussianMixture": "freeridge.theory.practice.generators.gaussian_mixture",
     "GradientFlow": "freeridge.theory.gradient_flow",
     "Guidance": "freeridge.theory.practice.generator",
+    "InfluenceExperiment": "freeridge.theory.memorization.experiments.influence",
+    "InterpretableExperiment": "freeridge.theory.memorization.experiments.interpretable",
     "InvalidSetting": "freeridge.solvers.errors",
     "Isotropic": "freeridge.theory.covariance",
     "IterativeMixing": "freeridge.theory.generations",
@@ -147,6 +173,7 @@ _HOME = {
     "KeepTable": "freeridge.theory.pruning.rules",
     "Langevin": "freeridge.theory.practice.generators.langevin",
     "LinearErrors": "freeridge.theory.pruning.verification.label_errors",
+    "MemorizationAwareTraining": "freeridge.theory.memorization.training.estimator",
     "MinorityGroups": "freeridge.theory.minority",
     "ModelCollapse": "freeridge.theory.collapse",
     "Population": "freeridge.theory.population",
@@ -160,6 +187,9 @@ _HOME = {
     "ReverseDiffusion": "freeridge.theory.practice.generators.reverse_diffusion",
     "RidgeMixture": "freeridge.theory.mixture",
     "SpuriousLogistic": "freeridge.theory.memorization.spurious_logistic",
+    "SpuriousRidge": "freeridge.theory.memorization.spurious_ridge",
+    "SubpopulationBenchmark": "freeridge.theory.memorization.subpopulations.experiment",
+    "SubpopulationData": "freeridge.theory.memorization.subpopulations.data",
     "TripletLaw": "freeridge.theory.tails.memory.associative_memory",
     "TwinLogistic": "freeridge.theory.memorization.twins.twin_logistic",
     "TwoAtoms": "freeridge.theory.covariance",
@@ -170,6 +200,7 @@ _HOME = {
     "best_rule": "freeridge.theory.pruning.optimum",
     "breakdown_band": "freeridge.theory.pruning.verification.rates",
     "breakdown_point": "freeridge.theory.pruning.verification.rates",
+    "calibrated_shift": "freeridge.theory.memorization.training.shift",
     "colored_digits": "freeridge.theory.colored_digits",
     "colored_mnist": "freeridge.theory.colored_mnist",
     "compare_groups": "freeridge.theory.real_comparison",
@@ -187,18 +218,27 @@ _HOME = {
     "guided_test": "freeridge.theory.practice.generators.importance",
     "identity": "freeridge.solvers.pencils.symbols",
     "importance_sample": "freeridge.theory.practice.generators.importance",
+    "load_celeba": "freeridge.theory.memorization.subpopulations.files",
+    "load_civilcomments": "freeridge.theory.memorization.subpopulations.files",
+    "load_multinli": "freeridge.theory.memorization.subpopulations.files",
+    "load_subpopulations": "freeridge.theory.memorization.subpopulations.files",
+    "load_waterbirds": "freeridge.theory.memorization.subpopulations.files",
     "measure_group_risks": "freeridge.theory.real_training",
     "normalized_trace": "freeridge.solvers.pencils.traces",
     "pencil": "freeridge.solvers.pencils.from_sympy",
+    "published_twins": "freeridge.theory.memorization.experiments.published_twins",
     "quadratic_form": "freeridge.solvers.pencils.traces",
     "rates_of_similarity": "freeridge.theory.pruning.verification.rates",
     "read_curve": "freeridge.theory.tails.curves.loss_curve",
+    "row_laws": "freeridge.theory.memorization.row_laws",
     "scalar": "freeridge.solvers.pencils.symbols",
     "scaling_law": "freeridge.theory.tails.scaling_law",
     "spectral_density": "freeridge.solvers.pencils.densities.density",
+    "spurious_digits": "freeridge.theory.memorization.subpopulations.digits",
     "sqrt": "freeridge.solvers.pencils.symbols",
     "sweep": "freeridge.solvers.sweeps",
     "trace": "freeridge.solvers.pencils.traces",
+    "train_twins": "freeridge.theory.memorization.training.twins",
     "validate": "freeridge.solvers.agreement",
     "vector": "freeridge.solvers.pencils.symbols",
 }

@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 import freeridge
 from freeridge import tasks
-from freeridge.experiments import gcd, practice
+from freeridge.experiments import gcd, practice, subpopulations
 from freeridge.options import COMMON, DRAWS, Common, Draws, Flag, Size, Suite, Words
 from freeridge.solvers.errors import InvalidSetting
 
@@ -101,6 +101,7 @@ def _validate_suites(suite: Suite, draws: Draws, common: Common) -> int:
     from freeridge.plotting import as_json, save
     from freeridge.solvers.storage import versions
     from freeridge.theory.bias_suite import run_bias_suite
+    from freeridge.theory.memorization.spurious_suite import run_spurious_suite
     from freeridge.theory.pruning.pruned_suite import run_pruned_suite
     from freeridge.theory.suite import run_suite
     from freeridge.theory.tails.hutter_suite import run_tail_suite
@@ -110,6 +111,7 @@ def _validate_suites(suite: Suite, draws: Draws, common: Common) -> int:
         "bias": run_bias_suite,
         "tails": run_tail_suite,
         "pruning": run_pruned_suite,
+        "spurious": run_spurious_suite,
     }
     chosen = suites if suite == "all" else {suite: suites[suite]}
     size = "quick" if draws.size == "quick" else "full"
@@ -289,6 +291,7 @@ def figures(
 
 app.command(gcd)
 app.command(practice)
+app.command(subpopulations)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

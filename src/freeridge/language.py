@@ -31,6 +31,9 @@ SETTINGS = (
     "PrunedClassifier",
     "RetrainedLogistic",
     "RidgeMixture",
+    "SpuriousLogistic",
+    "SpuriousRidge",
+    "TwinLogistic",
     "VerifiedLogistic",
     "ZipfTail",
 )

@@ -15,7 +15,7 @@ _SUFFIXES = {"out": (".json", ".csv", ".nc"), "plot": (".pdf", ".png", ".svg")}
 Words = Annotated[str, Parameter(name="SETTING", allow_leading_hyphen=True)]
 Flag = Annotated[bool, Parameter(negative="")]
 Size = Literal["quick", "paper"]
-Suite = Literal["mixture", "bias", "tails", "pruning", "all"]
+Suite = Literal["mixture", "bias", "tails", "pruning", "spurious", "all"]
 
 
 @Parameter(name="*")

@@ -54,7 +54,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_entries_are_complete() -> None:
     entries = catalogue()
-    assert len({entry.name for entry in entries}) == len(entries) == 46
+    assert len({entry.name for entry in entries}) == len(entries) == 53
     for entry in entries:
         assert entry.paper and "\n" not in entry.shows and "quick" in entry.cost and "paper" in entry.cost
     collapse = [entry for entry in entries if "2410.04840" in entry.paper]

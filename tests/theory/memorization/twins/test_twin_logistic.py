@@ -102,7 +102,7 @@ def test_theory_is_what_is_measured(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_theory_is_what_many_replicates_measure(name: str) -> None:
-    scores = agree(name, 30, 2000)
+    scores = agree(name, 30, 1000)
     print(f"{name:18s}" + "  ".join(f"{key} {score:+.2f}" for key, score in scores.items()))
     assert max(map(abs, scores.values())) < 3.0
 
