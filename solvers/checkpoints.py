@@ -1,7 +1,11 @@
-"""Trainings that can be stopped and taken up again: streams of random numbers, and states in files."""
+"""Trainings that can be stopped and taken up again: streams of random numbers, states in files, and folders
+that belong to one experiment.
+"""
 
 import io
+import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.replicates import key_entropy
 from freeridge.solvers.storage import StorageError, write_atomically
 
@@ -52,3 +57,36 @@ def load(path: Path, like: Any) -> tuple[Any, dict[str, np.ndarray]]:
     if any(leaf.shape != shape.shape for leaf, shape in zip(leaves, shapes, strict=True)):
         raise StorageError(f"cannot read {path}: not a checkpoint of this experiment")
     return jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in leaves]), found
+
+
+def claim(path: Path, description: Mapping[str, Any]) -> None:
+    """Refuse the folder of another experiment; write into an empty one whose it is.
+
+    Parameters
+    ----------
+    path : Path
+        A file in the folder, for the description.
+    description : mapping
+        All that the results depend on, seed included, as it goes into JSON.
+
+    Raises
+    ------
+    InvalidSetting
+        When something else is in the folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> mark = Path(tempfile.mkdtemp()) / "experiment.json"
+    >>> claim(mark, {"seeds": 3})
+    >>> claim(mark, {"seeds": 3})  # goes on
+    """
+    folder, mine = path.parent, json.dumps(description, indent=2)
+    if path.exists():
+        if path.read_text() != mine:
+            expected = "a new folder: this one holds another experiment, or another key's"
+            raise InvalidSetting("folder", str(folder), expected)
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidSetting("folder", str(folder), "a new or empty folder, or one of this experiment")
+    else:
+        write_atomically(path, lambda temporary: temporary.write_text(mine))

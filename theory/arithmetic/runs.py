@@ -1,6 +1,5 @@
 """The runs of the experiment, one after the other, each taken up where its checkpoint left it."""
 
-import json
 import os
 import sys
 import time
@@ -15,9 +14,9 @@ import numpy as np
 import xarray as xr
 
 from freeridge.solvers import checkpoints
-from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.checkpoints import claim
 from freeridge.solvers.replicates import key_entropy
-from freeridge.solvers.storage import provenance, save_dataset, write_atomically
+from freeridge.solvers.storage import provenance, save_dataset
 from freeridge.theory.arithmetic import learning
 from freeridge.theory.arithmetic.learning import Learner, Lesson
 from freeridge.theory.arithmetic.network import Network, initial
@@ -39,7 +38,7 @@ def run_all(
     learning.adam(experiment.rate, experiment.warmup)
     key_entropy(key)
     place = Path(folder)
-    _claim(place, experiment, key)
+    claim(place / "experiment.json", provenance(experiment, key))
     report = _say if progress else lambda text: None
     try:
         for index in range(len(experiment.runs)):
@@ -55,20 +54,6 @@ def run_all(
     found = _record(experiment, place, key)
     save_dataset(found, place / "record.nc")
     return found
-
-
-def _claim(folder: Path, experiment: "GCDExperiment", key: Any) -> None:
-    """Refuse a folder of another experiment; write into an empty one whose it is."""
-    path, mine = folder / "experiment.json", json.dumps(provenance(experiment, key), indent=2)
-    if path.exists():
-        if path.read_text() != mine:
-            raise InvalidSetting(
-                "folder", str(folder), "a new folder: this one holds another experiment, or another key's"
-            )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidSetting("folder", str(folder), "a new or empty folder, or one of this experiment")
-    else:
-        write_atomically(path, lambda temporary: temporary.write_text(mine))
 
 
 def _make_run(

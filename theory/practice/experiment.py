@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from freeridge.solvers.checkpoints import stream
+from freeridge.solvers.checkpoints import claim, stream
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import preset_fields, require_count
 from freeridge.solvers.storage import provenance, save_dataset
@@ -19,7 +19,7 @@ from freeridge.theory.practice.classifier import Course, adamw, entropies
 from freeridge.theory.practice.generator import Guidance
 from freeridge.theory.practice.loop import DeliberatePractice
 from freeridge.theory.practice.sources import DigitsSource, MixtureSource
-from freeridge.theory.practice.state import claim
+from freeridge.theory.practice.state import PRACTICE
 from freeridge.theory.practice.strategies import Run, compare, plan
 
 _SHOWN = 20  # stream of random numbers
@@ -158,7 +158,7 @@ class PracticeExperiment(eqx.Module):
         adamw(self.practice.course)  # a missing optax is met before anything is written
         place = None if folder is None else Path(folder)
         if place is not None:
-            claim(place, provenance(self, key))
+            claim(place / PRACTICE, provenance(self, key))
         source = self.source.make(key, place)
         found = compare(
             self.runs, *source, key, self.seeds, None if place is None else place / "runs", progress=progress

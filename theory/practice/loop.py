@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from freeridge.solvers.checkpoints import stream
+from freeridge.solvers.checkpoints import claim, stream
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import require_count
 from freeridge.solvers.perceptron import Perceptron, normal_perceptron
@@ -21,10 +21,10 @@ from freeridge.solvers.storage import fingerprint, provenance
 from freeridge.theory.practice.classifier import Course, accuracy, beginner, entropies, train
 from freeridge.theory.practice.generator import Generator, Guidance
 from freeridge.theory.practice.state import (
+    PRACTICE,
     Examples,
     GeneratorFailed,
     State,
-    claim,
     described,
     fitting,
     read,
@@ -160,7 +160,7 @@ class DeliberatePractice(eqx.Module):
         state, path = self._beginning(generator, key), None
         if folder is not None:
             path = Path(folder) / "state.npz"
-            claim(path.parent, self._description(generator, validation, test, key))
+            claim(path.parent / PRACTICE, self._description(generator, validation, test, key))
             if path.exists():
                 state = read(path, state.learner)
         keep: Callable[[State], None] = (lambda now: None) if path is None else (lambda now: write(path, now))

@@ -1,7 +1,6 @@
 """What the loop of deliberate practice carries along, and the files it is taken up again from."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,9 +9,11 @@ from jaxtyping import Float, Int
 
 from freeridge.solvers.checkpoints import load, save
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.solvers.storage import provenance, write_atomically
+from freeridge.solvers.storage import provenance
 from freeridge.theory.practice.classifier import Learner
 from freeridge.theory.practice.generator import Generator
+
+PRACTICE = "practice.json"  # says whose a folder is
 
 
 class Examples(NamedTuple):
@@ -136,26 +137,6 @@ def read(path: Path, like: Learner) -> State:
     pool = Examples(columns["pool inputs"], columns["pool labels"])
     found: dict[str, Any] = {field.name: columns[field.name] for field in _columns()}
     return State(learner, pool, **{**found, "waited": int(found["waited"]), "best": float(found["best"])})
-
-
-def claim(folder: Path, description: dict[str, Any]) -> None:
-    """Refuse a folder of another experiment; write into an empty one whose it is.
-
-    Raises
-    ------
-    InvalidSetting
-        When something else is in it.
-    """
-    path, mine = folder / "practice.json", json.dumps(description, indent=2)
-    if path.exists():
-        if path.read_text() != mine:
-            raise InvalidSetting(
-                "folder", str(folder), "a new folder: this one holds another experiment, or another key's"
-            )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidSetting("folder", str(folder), "a new or empty folder, or one of this experiment")
-    else:
-        write_atomically(path, lambda temporary: temporary.write_text(mine))
 
 
 def described(generator: Generator) -> Any:

@@ -1,6 +1,5 @@
 """The benchmark: worst-group accuracy of five algorithms, selected with true or with inferred groups."""
 
-import json
 import os
 import sys
 import warnings
@@ -12,10 +11,11 @@ import equinox as eqx
 import numpy as np
 import xarray as xr
 
+from freeridge.solvers.checkpoints import claim
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import preset_fields, require_count
 from freeridge.solvers.replicates import key_entropy
-from freeridge.solvers.storage import Parts, fingerprint, provenance, save_dataset, write_atomically
+from freeridge.solvers.storage import Parts, fingerprint, provenance, save_dataset
 from freeridge.theory.memorization.subpopulations.algorithms import ALGORITHMS, Draw, random_draws
 from freeridge.theory.memorization.subpopulations.data import SubpopulationData
 from freeridge.theory.memorization.subpopulations.digits import spurious_digits
@@ -192,7 +192,7 @@ class SubpopulationBenchmark(eqx.Module):
         Raises
         ------
         InvalidSetting
-            When the folder holds another benchmark or was seeded otherwise.
+            When the folder holds another experiment or was seeded otherwise.
         ImportError
             When scikit-learn is not there, and needed for the digits.
 
@@ -204,7 +204,7 @@ class SubpopulationBenchmark(eqx.Module):
         """
         place = None if folder is None else Path(folder)
         if place is not None:
-            _claim(place, provenance(self, key_entropy(key)))
+            claim(place / "subpopulations.json", provenance(self, key_entropy(key)))
         parts = Parts(None if place is None else place / "runs", fingerprint(self, key_entropy(key)))
         seeds: list[xr.Dataset] = []
         try:
@@ -240,17 +240,3 @@ class SubpopulationBenchmark(eqx.Module):
                     flush=True,
                 )
         return seed_record(data, draws, twins, dict(zip(self.algorithms, found, strict=True)), self.every)
-
-
-def _claim(folder: Path, description: dict[str, Any]) -> None:
-    """Refuse a folder of another benchmark; write into an empty one whose it is."""
-    path, mine = folder / "subpopulations.json", json.dumps(description, indent=2)
-    if path.exists():
-        if path.read_text() != mine:
-            raise InvalidSetting(
-                "folder", str(folder), "a new folder: this one holds another benchmark, or another key's"
-            )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidSetting("folder", str(folder), "a new or empty folder, or one of this benchmark")
-    else:
-        write_atomically(path, lambda temporary: temporary.write_text(mine))

@@ -83,9 +83,9 @@ def test_a_finished_folder_is_read_and_others_are_refused(
     again = QUICK.run(folder, key=1, progress=True)
     assert capsys.readouterr().err.count("worst-group validation accuracy") == 10
     xr.testing.assert_equal(again, data)
-    with pytest.raises(InvalidSetting, match="another benchmark, or another key's"):
+    with pytest.raises(InvalidSetting, match="another experiment, or another key's"):
         QUICK.run(folder, key=2)
-    with pytest.raises(InvalidSetting, match="another benchmark, or another key's"):
+    with pytest.raises(InvalidSetting, match="another experiment, or another key's"):
         SubpopulationBenchmark("quick", seeds=3).run(folder, key=1)
     with pytest.raises(InvalidSetting, match="a new or empty folder"):
         QUICK.run(folder / "runs", key=1)
