@@ -48,6 +48,7 @@ def simulate_spurious(
             "held_out_error": share * errors[0] + (1.0 - share) * errors[1],
             "balanced_error": errors.mean(),
             "train_errors": [_share(margins[groups == group] < 0) for group in (0, 1)],
+            "rows": [np.sum(groups == group) for group in (0, 1)],
             "train_loss": objective,
             "data_loss": loss,
             "core": weights[0],
@@ -56,6 +57,13 @@ def simulate_spurious(
         }
 
     found = worst_on_average(run_replicates(replicate, key, replicates, progress=progress))
+    rows = found.values["rows"].sum(axis=0)
+    for part in found:
+        del part["rows"]
+    # Where no row is wrong in any replicate, that says no more than that less than one of them is.
+    resolution = np.divide(1.0, rows, out=np.full(2, np.nan), where=rows > 0)
+    error = found.standard_error["train_errors"]
+    found.standard_error["train_errors"] = np.maximum(error, resolution)
     sizes = {"n": setting.n, "d": round(float(setting.phi) * setting.n)}
     return Estimate(found.mean, found.standard_error, len(found.values["core"]), sizes, found.values)
 

@@ -199,7 +199,8 @@ class SpuriousLogistic(eqx.Module):
         -------
         Estimate
             The names of the prediction. Of the ``n`` rows, $p n$ are of the majority, and there are $\phi
-            n$ noise coordinates, each rounded up or down at random so that its mean is right.
+            n$ noise coordinates, each rounded up or down at random so that its mean is right. The standard
+            error of ``train_errors`` is no less than one row in all replicates.
 
         Raises
         ------
