@@ -76,7 +76,7 @@ def worst_on_average(found: Replicates) -> Replicates:
     --------
     >>> errors = {"group_errors": np.array([0.1, 0.2])}
     >>> worst_on_average(Replicates(errors, errors, errors)).mean["worst_group_error"]
-    np.float64(0.2)
+    array(0.2)
     """
     worst = int(np.argmax(found.mean["group_errors"]))
     with_worst = ({**part, "worst_group_error": part["group_errors"][..., worst]} for part in found)
