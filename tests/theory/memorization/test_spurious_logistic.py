@@ -157,7 +157,7 @@ def test_separable_rows_without_a_penalty() -> None:
     assert float(found.train_loss) == 0.0 and np.all(np.asarray(found.train_errors) == 0.0)
     same = SpuriousLogistic(0.5, 0.0, 0.8, 2.0, 1.0, (3.0, -1.0), 0.6, "memorisation-aware").predict()
     assert_same(same.quantities, found.quantities, 1e-9)
-    simulated = SpuriousLogistic(0.5, 0.0, 0.8, 2.0, 1.0, feature_std=0.6, n=300).simulate(3, 12)
+    simulated = SpuriousLogistic(0.5, 0.0, 0.8, 2.0, 1.0, feature_std=0.6, n=200).simulate(3, 10)
     for name in ("core", "spurious", "noise_norm", "balanced_error"):
         z = (simulated.mean[name] - found.quantities[name]) / simulated.standard_error[name]
         assert abs(float(z)) < 3, name

@@ -17,21 +17,25 @@ from freeridge.theory.memorization.spurious_ridge import SpuriousRidge
 @pytest.mark.parametrize("ridge", [0.1, 0.0])
 @pytest.mark.parametrize("phi", [0.5, 2.0])
 def test_it_is_the_limit_of_a_mixture(phi: float, ridge: float) -> None:
-    """The difference halves with every doubling of the dimension, and extrapolates to nothing."""
+    """The difference is a multiple of 1 / d, and more goes with each power that is extrapolated away."""
     setting = SpuriousRidge(phi, ridge, 0.8, 2.0, 1.0, 0.3)
     expected = np.asarray(setting.predict().group_losses)
     losses = []
-    for d in (16, 32, 64):
+    for d in (40, 80, 160):
         mixture = setting.mixture(d)
         noise = [float(population.noise_variance) for population in mixture.populations]
         losses.append([float(mixture.predict(group).risk) + noise[group] for group in (0, 1)])
     gaps = np.array(losses) - expected
-    assert np.all(np.abs(gaps[1:] / gaps[:-1] - 0.5) < 0.08)
-    first = 2 * gaps[1:] - gaps[:-1]  # without the term in 1 / d
-    assert np.all(np.abs((4 * first[1] - first[0]) / 3) < 3e-3 * np.abs(gaps[2]))
+    first = 2 * gaps[1:] - gaps[:-1]
+    second = (4 * first[1] - first[0]) / 3
+    sizes = [float(np.max(np.abs(part))) for part in (gaps[2], first[1], second)]
+    assert sizes[1] < 0.05 * sizes[0] and sizes[2] < 0.1 * sizes[1], sizes
 
 
-@pytest.mark.parametrize("fields", [(1.8, 0.0), (0.4, 0.0), (1.2, 0.05), (0.4, 0.3)])
+SLOW = [pytest.param(fields, marks=pytest.mark.slow) for fields in ((1.8, 0.0), (0.4, 0.0))]
+
+
+@pytest.mark.parametrize("fields", [(1.2, 0.05), (0.4, 0.3), *SLOW])
 def test_simulation_agrees(fields: tuple[float, float]) -> None:
     setting = SpuriousRidge(*fields, 0.9, 5.0, 1.5, 0.3, n=500)
     found = validate(setting, 16, 1)
