@@ -12,7 +12,13 @@ from freeridge.solvers.errors import InvalidSetting
 from freeridge.theory.memorization.spurious_logistic import SpuriousLogistic
 from freeridge.theory.memorization.twins.twin_logistic import TwinLogistic
 
-PUBLISHED: dict[str, Any] = {"phi": 1.8, "penalty": 0.01, "majority": 0.9, "spurious_scale": 5.0, "noise": 0.5}
+PUBLISHED: dict[str, Any] = {
+    "phi": 1.8,
+    "penalty": 0.01,
+    "majority": 0.9,
+    "spurious_scale": 5.0,
+    "noise": 0.5,
+}
 SETTINGS = {
     "published": TwinLogistic(**PUBLISHED, temperature=0.1),
     "warm": TwinLogistic(**PUBLISHED, temperature=1.0),
