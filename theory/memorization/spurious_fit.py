@@ -47,8 +47,7 @@ def simulate_spurious(
             "group_errors": errors,
             "held_out_error": share * errors[0] + (1.0 - share) * errors[1],
             "balanced_error": errors.mean(),
-            "train_errors": [_share(margins[groups == group] < 0) for group in (0, 1)],
-            "rows": [np.sum(groups == group) for group in (0, 1)],
+            **errors_in_training(margins, groups),
             "train_loss": objective,
             "data_loss": loss,
             "core": weights[0],
@@ -56,16 +55,33 @@ def simulate_spurious(
             "noise_norm": np.linalg.norm(weights[2:]),
         }
 
-    found = worst_on_average(run_replicates(replicate, key, replicates, progress=progress))
-    rows = found.values["rows"].sum(axis=0)
-    for part in found:
-        del part["rows"]
-    # Where no row is wrong in any replicate, that says no more than that less than one of them is.
-    resolution = np.divide(1.0, rows, out=np.full(2, np.nan), where=rows > 0)
-    error = found.standard_error["train_errors"]
-    found.standard_error["train_errors"] = np.maximum(error, resolution)
+    found = worst_on_average(to_one_row(run_replicates(replicate, key, replicates, progress=progress)))
     sizes = {"n": setting.n, "d": round(float(setting.phi) * setting.n)}
     return Estimate(found.mean, found.standard_error, len(found.values["core"]), sizes, found.values)
+
+
+def errors_in_training(margins: Float[np.ndarray, " n"], groups: np.ndarray) -> dict[str, list[Any]]:
+    """Of a replicate: ``train_errors`` by group, NaN without rows, and ``rows``, how many there are."""
+    wrong = [margins[groups == group] < 0 for group in (0, 1)]
+    shares = [float(np.mean(part)) if len(part) else float("nan") for part in wrong]
+    return {"train_errors": shares, "rows": [len(part) for part in wrong]}
+
+
+def to_one_row(found: Replicates) -> Replicates:
+    """With a standard error of ``train_errors`` of at least one row in all replicates, and without ``rows``:
+    where no row is wrong, that says no more than that less than one of them is.
+
+    Examples
+    --------
+    >>> values = {"train_errors": np.zeros((2, 2)), "rows": np.full((2, 2), 50)}
+    >>> to_one_row(Replicates({}, {"train_errors": np.zeros(2)}, values)).standard_error["train_errors"]
+    array([0.01, 0.01])
+    """
+    rows = found.values["rows"].sum(axis=0)
+    resolution = np.divide(1.0, rows, out=np.full(2, np.nan), where=rows > 0)
+    error = np.maximum(found.standard_error["train_errors"], resolution)
+    mean, errors, values = ({k: v for k, v in part.items() if k != "rows"} for part in found)
+    return Replicates(mean, errors | {"train_errors": error}, values)
 
 
 def worst_on_average(found: Replicates) -> Replicates:
@@ -118,7 +134,3 @@ def group_errors(
     core, spurious = weights[0], spurious_scale * weights[1]
     spread = np.hypot(feature_std * np.hypot(core, spurious), noise * np.linalg.norm(weights[2:]))
     return ndtr(-(core + np.array(SIGNS) * spurious) / spread)
-
-
-def _share(wrong: np.ndarray) -> float:
-    return float(np.mean(wrong)) if len(wrong) else float("nan")

@@ -13,7 +13,13 @@ from freeridge.solvers.fields import Scalar, real_field, require, require_count
 from freeridge.solvers.replicates import run_replicates
 from freeridge.solvers.results import Code, Estimate, Prediction
 from freeridge.theory.covariance import Dense
-from freeridge.theory.memorization.spurious_fit import draw, group_errors, worst_on_average
+from freeridge.theory.memorization.spurious_fit import (
+    draw,
+    errors_in_training,
+    group_errors,
+    to_one_row,
+    worst_on_average,
+)
 from freeridge.theory.memorization.spurious_law import SIGNS
 from freeridge.theory.memorization.spurious_logistic import SpuriousLogistic
 from freeridge.theory.mixture import RidgeMixture
@@ -148,7 +154,8 @@ class SpuriousRidge(eqx.Module):
         -------
         Estimate
             The names of the prediction. The numbers of minority rows and of noise coordinates are rounded up
-            or down at random so that their means are right.
+            or down at random so that their means are right. The standard error of ``train_errors`` is no
+            less than one row in all replicates.
         """
         fields = (self.phi, self.ridge, self.majority, self.spurious_scale, self.noise)
         rows_of = SpuriousLogistic(*fields, feature_std=self.feature_std, n=self.n)
@@ -163,14 +170,13 @@ class SpuriousRidge(eqx.Module):
             core, spurious, rest = weights[0], weights[1], float(weights[2:] @ weights[2:])
             spread = std**2 * (core**2 + (scale * spurious) ** 2) + noise**2 * rest
             margins = rows @ weights
-            wrong = [np.mean(part) if len(part) else np.nan for part in _by_group(margins < 0, groups)]
             loss = float(np.mean((1.0 - margins) ** 2))
             return {
                 "group_errors": errors,
                 "held_out_error": share * errors[0] + (1.0 - share) * errors[1],
                 "balanced_error": errors.mean(),
                 "group_losses": (1.0 - core - np.array(SIGNS) * scale * spurious) ** 2 + spread,
-                "train_errors": wrong,
+                **errors_in_training(margins, groups),
                 "train_loss": loss + ridge * float(weights @ weights),
                 "data_loss": loss,
                 "core": core,
@@ -178,13 +184,9 @@ class SpuriousRidge(eqx.Module):
                 "noise_norm": np.sqrt(rest),
             }
 
-        found = worst_on_average(run_replicates(replicate, key, replicates, progress=progress))
+        found = worst_on_average(to_one_row(run_replicates(replicate, key, replicates, progress=progress)))
         sizes = {"n": self.n, "d": round(float(self.phi) * self.n)}
-        return Estimate(found.mean, found.standard_error, replicates, sizes, found.values)
-
-
-def _by_group(values: np.ndarray, groups: np.ndarray) -> list[np.ndarray]:
-    return [values[groups == group] for group in (0, 1)]
+        return Estimate(found.mean, found.standard_error, len(found.values["core"]), sizes, found.values)
 
 
 def _fit(rows: Float[np.ndarray, "n columns"], ridge: float) -> Float[np.ndarray, " columns"]:
