@@ -266,6 +266,7 @@ class Census(SimpleNamespace):
 
 def test_the_suites_decide_the_exit_code(ask: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from freeridge.theory import bias_suite, suite
+    from freeridge.theory.memorization import spurious_suite
     from freeridge.theory.pruning import pruned_suite
     from freeridge.theory.tails import hutter_suite
 
@@ -281,10 +282,13 @@ def test_the_suites_decide_the_exit_code(ask: Any, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(hutter_suite, "run_tail_suite", tails)
         pruned = Mock(return_value=Census(agrees=True, name="pruned data"))
         monkeypatch.setattr(pruned_suite, "run_pruned_suite", pruned)
-        names = ("mixtures", "groups", "tails", "pruned data")
+        spurious = Mock(return_value=Census(agrees=True, name="spurious features"))
+        monkeypatch.setattr(spurious_suite, "run_spurious_suite", spurious)
+        names = ("mixtures", "groups", "tails", "pruned data", "spurious features")
         every = "\n\n".join(f"the census of {name}" for name in names) + "\n"
         assert ask("validate", "--suite", "all", "--out", out) == (int(not (one and other)), every, "")
-        assert tails.call_args.args == pruned.call_args.args == (0, "full")
+        for one_more in (tails, pruned, spurious):
+            assert one_more.call_args.args == (0, "full")
         assert [call.args for call in mixture.call_args_list] == [(3, "full"), (0, "full")]
         assert [call.args for call in bias.call_args_list] == [(0, "quick"), (0, "full")]
     assert json.loads(out.read_text())["result"]["bias"] == {"settings": ["groups"]}

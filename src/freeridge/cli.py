@@ -75,7 +75,7 @@ def validate(*words: Words, suite: Suite | None = None, draws: Draws = DRAWS, co
         As in predict; left out for the suite.
     suite
         Which suite: risks of ridge mixtures (the default), group risks and disparities, tails,
-        pruned data, or all.
+        pruned data, spurious features, or all.
     """
     if not words:
         return _validate_suites(suite or "mixture", draws, common)
