@@ -29,22 +29,23 @@ def fit_logistic(
 ) -> Float[np.ndarray, " d"]:
     r"""The minimiser of $\frac1n \sum_i \alpha_i \log(1 + e^{-x_i^\top w - s_i}) + \frac\lambda2 |w|^2$.
 
-    With more columns than rows it is found in the span of the rows, at the cost of one Cholesky factorisation
-    of order n a step.
+    With more columns than rows it is found in the span of the rows, at the cost of one factorisation of order n
+    a step.
 
     Parameters
     ----------
     rows : array, shape (n, d)
         Inputs, each signed by its label.
     ridge : float
-        $\lambda > 0$.
+        $\lambda \ge 0$; 0 where the rows are not separable.
     shifts, importances : array, shape (n,), or float
         $s_i$ and $\alpha_i > 0$.
 
     Raises
     ------
     InvalidSetting
-        For rows that are not finite, or a ridge so small that Newton's method does not arrive.
+        For rows that are not finite, separable rows without a ridge, or a ridge so small that Newton's method
+        does not arrive.
 
     Examples
     --------
@@ -64,9 +65,14 @@ def fit_logistic(
     def loss(margin: np.ndarray) -> float:
         return float(np.mean(importances * np.logaddexp(0.0, -margin - shifts)))
 
+    if ridge == 0.0 and d >= n:
+        raise InvalidSetting("ridge", ridge, f"a ridge > 0: {n} rows of {d} columns are separable")
     if d > n:
         return _newton(_in_span(rows @ rows.T, slopes, ridge), loss, np.zeros(n), ridge) @ rows
-    return _newton(_in_space(rows, slopes, ridge), loss, np.zeros(d), ridge)
+    weights = _newton(_in_space(rows, slopes, ridge), loss, np.zeros(d), ridge)
+    if ridge == 0.0 and np.all(rows @ weights > 0.0):  # far out, where the gradient is small everywhere
+        raise InvalidSetting("ridge", ridge, "a ridge > 0: the rows are separable")
+    return weights
 
 
 class _Step(NamedTuple):

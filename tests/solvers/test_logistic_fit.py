@@ -115,3 +115,18 @@ def test_rows_that_cannot_be_fitted_are_said_so() -> None:
     rows[2, 1] = np.nan
     with pytest.raises(InvalidSetting, match="rows"):
         fit_logistic(rows, 0.1)
+
+
+@pytest.mark.parametrize("shape", [(20, 40), (60, 12)])
+def test_separable_rows_without_a_ridge_have_no_minimiser(shape: tuple[int, int]) -> None:
+    rows = draw(*shape)
+    rows[:, 0] = 1.0
+    with pytest.raises(InvalidSetting, match="separable"):
+        fit_logistic(rows, 0.0)
+
+
+def test_without_a_ridge_the_gradient_of_the_loss_is_zero() -> None:
+    rows = draw(200, 3)
+    found = fit_logistic(rows, 0.0)
+    assert np.any(rows @ found < 0.0)
+    assert np.abs(expit(-rows @ found) @ rows).max() < 1e-7
