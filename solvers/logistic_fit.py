@@ -29,8 +29,8 @@ def fit_logistic(
 ) -> Float[np.ndarray, " d"]:
     r"""The minimiser of $\frac1n \sum_i \alpha_i \log(1 + e^{-x_i^\top w - s_i}) + \frac\lambda2 |w|^2$.
 
-    With more columns than rows it is found in the span of the rows, at the cost of one factorisation of order n
-    a step.
+    With more columns than rows it is found in the span of the rows, at the cost of one factorisation of order
+    n a step.
 
     Parameters
     ----------
