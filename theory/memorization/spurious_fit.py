@@ -10,7 +10,7 @@ from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.logistic_fit import fit_hard_margin, fit_logistic
 from freeridge.solvers.replicates import Replicates, run_replicates
 from freeridge.solvers.results import Estimate
-from freeridge.theory.memorization.spurious_law import SIGNS
+from freeridge.theory.memorization.spurious_law import SIGNS, of_groups
 
 if TYPE_CHECKING:
     from freeridge.theory.memorization.spurious_logistic import SpuriousLogistic
@@ -28,7 +28,7 @@ def simulate_spurious(
     setting: "SpuriousLogistic", key: Any, replicates: int, *, progress: bool = False
 ) -> Estimate:
     """See :meth:`SpuriousLogistic.simulate`."""
-    share = float(setting.majority)
+    shares = np.array([float(setting.majority), 1.0 - float(setting.majority)])
     law = setting.learned().law
     shifts, importances = np.asarray(law.loss_shifts()), np.asarray(law.loss_weights())
     penalty, noise = float(setting.penalty), float(setting.noise)
@@ -44,9 +44,7 @@ def simulate_spurious(
         objective = 0.0 if wide else loss + 0.5 * penalty * float(weights @ weights)
         errors = group_errors(weights, float(setting.spurious_scale), float(setting.feature_std), noise)
         return {
-            "group_errors": errors,
-            "held_out_error": share * errors[0] + (1.0 - share) * errors[1],
-            "balanced_error": errors.mean(),
+            **of_groups(errors, shares),
             **errors_in_training(margins, groups),
             "train_loss": objective,
             "data_loss": loss,

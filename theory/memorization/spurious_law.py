@@ -5,7 +5,7 @@ and $g'$ standard normal, with $s = 1$ in the majority, a share $p$ of the rows,
 minority. All else is noise. Signed by the label the informative coordinates are one of two normal clusters,
 $N((1, \pm\gamma), \tau^2 \mathrm{diag}(1, \gamma^2))$."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -59,3 +59,20 @@ def learned(
     means = jnp.stack([jnp.ones(2), spurious_scale * jnp.array(SIGNS)], axis=1)
     covariance = jnp.diag(jnp.stack([feature_std**2, (spurious_scale * feature_std) ** 2]))
     return Learned(Clusters(shares, means, covariance, shift, importances), used)
+
+
+def of_groups(errors: Float[Any, " 2"], shares: Float[Any, " 2"]) -> dict[str, Any]:
+    """What is said of the errors of majority and minority on fresh rows, of one model or in the limit.
+
+    Examples
+    --------
+    >>> found = of_groups(jnp.array([0.0, 0.5]), jnp.array([0.9, 0.1]))
+    >>> {name: round(float(found[name]), 6) for name in list(found)[1:]}
+    {'worst_group_error': 0.5, 'held_out_error': 0.05, 'balanced_error': 0.25}
+    """
+    return {
+        "group_errors": errors,
+        "worst_group_error": errors.max(),
+        "held_out_error": shares @ errors,
+        "balanced_error": errors.mean(),
+    }

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from freeridge.solvers.logistic_limit import Clusters, OrderParameters, order_parameters
 from freeridge.solvers.max_margin import max_margin, separability
-from freeridge.theory.memorization.spurious_law import Learned
+from freeridge.theory.memorization.spurious_law import Learned, of_groups
 
 _TINY = 1e-100  # a penalty that leads to the largest margin
 
@@ -97,10 +97,7 @@ def measures(
     train_errors = jnp.where(diverges, 0.0, ndtr((turned - limit.means) / limit.spread))
     size = jnp.where(diverges, 0.0, 0.5 * penalty * (jnp.sum(u**2) + r**2))
     return {
-        "group_errors": group_errors,
-        "worst_group_error": jnp.max(group_errors),
-        "held_out_error": shares @ group_errors,
-        "balanced_error": jnp.mean(group_errors),
+        **of_groups(group_errors, shares),
         "train_errors": jnp.where(shares > 0.0, train_errors, jnp.nan),
         "train_loss": found.train_loss + size,
         "data_loss": found.train_loss,

@@ -20,7 +20,7 @@ from freeridge.theory.memorization.spurious_fit import (
     to_one_row,
     worst_on_average,
 )
-from freeridge.theory.memorization.spurious_law import SIGNS
+from freeridge.theory.memorization.spurious_law import SIGNS, of_groups
 from freeridge.theory.memorization.spurious_logistic import SpuriousLogistic
 from freeridge.theory.mixture import RidgeMixture
 from freeridge.theory.population import Population
@@ -162,6 +162,7 @@ class SpuriousRidge(eqx.Module):
         ridge, share, scale, noise, std = (
             float(v) for v in (self.ridge, self.majority, self.spurious_scale, self.noise, self.feature_std)
         )
+        shares = np.array([share, 1.0 - share])
 
         def replicate(rng: np.random.Generator) -> dict[str, Any]:
             rows, groups = draw(rows_of, rng)
@@ -172,9 +173,7 @@ class SpuriousRidge(eqx.Module):
             margins = rows @ weights
             loss = float(np.mean((1.0 - margins) ** 2))
             return {
-                "group_errors": errors,
-                "held_out_error": share * errors[0] + (1.0 - share) * errors[1],
-                "balanced_error": errors.mean(),
+                **of_groups(errors, shares),
                 "group_losses": (1.0 - core - np.array(SIGNS) * scale * spurious) ** 2 + spread,
                 **errors_in_training(margins, groups),
                 "train_loss": loss + ridge * float(weights @ weights),
@@ -251,10 +250,7 @@ def _predicted(setting: SpuriousRidge) -> Prediction:
     code = jnp.where(residual <= _CERTIFIED, code, int(Code.NOT_CERTIFIED))
     code = jnp.where(valid, code, int(Code.INVALID)).astype(jnp.int32)
     quantities = {
-        "group_errors": errors,
-        "worst_group_error": jnp.max(errors),
-        "held_out_error": shares @ errors,
-        "balanced_error": jnp.mean(errors),
+        **of_groups(errors, shares),
         "group_losses": group_losses,
         "train_errors": jnp.where(shares > 0.0, train_errors, jnp.nan),
         "train_loss": data_loss + setting.ridge * (u @ u + square),

@@ -8,6 +8,7 @@ from freeridge.solvers.logistic_fit import fit_logistic
 from freeridge.solvers.replicates import run_replicates
 from freeridge.solvers.results import Estimate
 from freeridge.theory.memorization.spurious_fit import draw, group_errors, worst_on_average
+from freeridge.theory.memorization.spurious_law import of_groups
 from freeridge.theory.memorization.training.shift import calibrated_shift, tempered_probabilities
 
 if TYPE_CHECKING:
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
 def simulate_twins(setting: "TwinLogistic", key: Any, replicates: int, *, progress: bool = False) -> Estimate:
     """See :meth:`TwinLogistic.simulate`."""
     plain = setting.perfect_signal()
-    share, penalty, twin_penalty = (
-        float(v) for v in (setting.majority, setting.penalty, setting.penalty_of_twins)
-    )
+    shares = np.array([float(setting.majority), 1.0 - float(setting.majority)])
+    penalty, twin_penalty = float(setting.penalty), float(setting.penalty_of_twins)
     temperature, floor = float(setting.temperature), float(setting.floor)
     law = (float(setting.spurious_scale), float(setting.feature_std), float(setting.noise))
 
@@ -37,9 +37,7 @@ def simulate_twins(setting: "TwinLogistic", key: Any, replicates: int, *, progre
         cosines = [weights[2:] @ twin[2:] / noise / np.linalg.norm(twin[2:]) for twin in twins]
         right = np.take_along_axis(tempered_probabilities(logits, temperature), labels[:, None], axis=1)
         return {
-            "group_errors": errors,
-            "held_out_error": share * errors[0] + (1.0 - share) * errors[1],
-            "balanced_error": errors.mean(),
+            **of_groups(errors, shares),
             "twin_errors": np.mean([group_errors(twin, *law) for twin in twins], axis=0),
             "core": weights[0],
             "spurious": weights[1],

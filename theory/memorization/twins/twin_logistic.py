@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from freeridge.solvers.fields import Scalar, real_field, require, require_count
 from freeridge.solvers.results import ADVICE, Code, Estimate, Prediction
-from freeridge.theory.memorization.spurious_law import learned
+from freeridge.theory.memorization.spurious_law import learned, of_groups
 from freeridge.theory.memorization.spurious_logistic import SpuriousLogistic
 from freeridge.theory.memorization.twins.twin_fit import simulate_twins
 from freeridge.theory.memorization.twins.twin_limit import TwinLimit, TwinProblem, solve_twins
@@ -183,13 +183,9 @@ def _predict(setting: TwinLogistic) -> tuple[dict[str, Array], Array, Array]:
     def errors(u: Array, r: Array) -> Array:
         return ndtr(-(law.means @ u) / jnp.sqrt(u @ law.covariance @ u + (safe.noise * r) ** 2))
 
-    group_errors = errors(found.informative, found.noise)
     shares = jnp.stack([safe.majority, 1.0 - safe.majority])
     quantities = {
-        "group_errors": group_errors,
-        "worst_group_error": jnp.max(group_errors),
-        "held_out_error": shares @ group_errors,
-        "balanced_error": jnp.mean(group_errors),
+        **of_groups(errors(found.informative, found.noise), shares),
         "twin_errors": errors(found.twin.informative, found.twin.noise),
         "core": found.informative[0],
         "spurious": found.informative[1],
