@@ -31,8 +31,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import ndtr
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
+from freeridge.solvers.adaptive_path import Newton, newton
 from freeridge.solvers.logistic_limit import Clusters
 from freeridge.solvers.network import solve_pivoting
 
@@ -138,22 +139,14 @@ def _shortfall(v: Float[Array, " k"], kappa: Float[Array, ""], law: Clusters) ->
     return _Shortfall(square, law.weights @ part, along)
 
 
-class _Search(NamedTuple):
-    x: Float[Array, " unknowns"]
-    jacobian: Float[Array, "unknowns unknowns"]
-    length: Float[Array, ""]
-    steps: Int[Array, ""]
-
-
 def _lowest(law: Clusters) -> Float[Array, " k"]:
     """Where $h(v, 0)$, which is convex, is smallest; Newton's method descends its tail without
     overshooting."""
 
-    def slope(v: Array) -> tuple[Array, Array]:
-        value = jnp.where(law.idle(), v, _shortfall(v, jnp.zeros(()), law).along_weights)
-        return value, value
+    def slope(v: Array) -> Array:
+        return jnp.where(law.idle(), v, _shortfall(v, jnp.zeros(()), law).along_weights)
 
-    return _newton(slope, jnp.zeros(law.means.shape[1]), jnp.inf).x
+    return newton(slope, jnp.zeros(law.means.shape[1]), _DESCENT).x
 
 
 def _widest(
@@ -163,11 +156,10 @@ def _widest(
     widths = kappas / jnp.sqrt(1.0 + noise_variance * jnp.sum(starts**2, axis=1))
     better = jnp.argmax(jnp.where(jnp.isnan(widths), -jnp.inf, widths))
 
-    def both(x: Array) -> tuple[Array, Array]:
-        values = _stationarity(x, law, aspect, noise_variance)
-        return values, values
+    def equations(x: Array) -> Array:
+        return _stationarity(x, law, aspect, noise_variance)
 
-    end = _newton(both, jnp.append(starts[better], kappas[better]), _LONGEST_STEP)
+    end = newton(equations, jnp.append(starts[better], kappas[better]), _WIDENING)
     return end.x, end.jacobian
 
 
@@ -192,17 +184,10 @@ def _stationarity(
     return jnp.concatenate([turn / length, (found.square - aspect)[None]])
 
 
-def _newton(equations: Any, start: Float[Array, " unknowns"], longest: float) -> _Search:
-    def advance(state: _Search) -> _Search:
-        jacobian, values = jax.jacfwd(equations, has_aux=True)(state.x)
-        step = solve_pivoting(jacobian, values)
-        length = jnp.max(jnp.abs(step)) / (1.0 + jnp.max(jnp.abs(state.x)))
-        step = step * jnp.minimum(1.0, longest / length)
-        return _Search(state.x - step, jacobian, length, state.steps + 1)
+def _scale(x: Float[Array, " unknowns"]) -> Float[Array, " unknowns"]:
+    """What a change of the unknowns is measured by: all of them together."""
+    return jnp.ones(len(x)) * (1.0 + jnp.max(jnp.abs(x)))
 
-    def going(state: _Search) -> Array:
-        return (state.length > _LAST_STEP) & (state.steps < _STEPS)
 
-    nothing = jnp.zeros((len(start), len(start)))
-    first = _Search(start, nothing, jnp.full((), jnp.inf), jnp.zeros((), jnp.int32))
-    return jax.lax.while_loop(going, advance, first)
+_DESCENT = Newton(_scale, last_step=_LAST_STEP, longest_step=jnp.inf, steps=_STEPS)
+_WIDENING = Newton(_scale, last_step=_LAST_STEP, longest_step=_LONGEST_STEP, steps=_STEPS)
