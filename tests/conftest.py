@@ -88,10 +88,20 @@ def ask(capsys: pytest.CaptureFixture[str], cache: Path) -> Any:
 @pytest.fixture
 def no_sklearn(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine without scikit-learn."""
+    _without("sklearn", monkeypatch)
+
+
+@pytest.fixture
+def no_optax(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without optax."""
+    _without("optax", monkeypatch)
+
+
+def _without(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without(name: str, *rest: Any, **options: Any) -> Any:
-        if name.startswith("sklearn"):
+        if name.startswith(package):
             raise ImportError(name)
         return real(name, *rest, **options)
 

@@ -1,6 +1,5 @@
 """The learner: its schedule, what it reports, and that it learns."""
 
-import builtins
 from typing import Any
 
 import jax
@@ -90,15 +89,7 @@ def test_smoothed_labels_are_answered_with_their_own_probabilities() -> None:
     assert np.allclose(shares, [0.1, 0.1, 0.7, 0.1], atol=1e-3)
 
 
-def test_training_without_optax_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any, **options: Any) -> Any:
-        if name.startswith("optax"):
-            raise ImportError(name)
-        return real(name, *rest, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+def test_training_without_optax_says_what_to_install(no_optax: None) -> None:
     network = normal_perceptron(np.random.default_rng(0), [2, 2, 2])
     with pytest.raises(ImportError, match=r"pip install 'freeridge\[train\]'"):
         beginner(Course(steps=10, batch=2, rate=0.1), network)

@@ -1,6 +1,5 @@
 """Function fitting: the stop is exact, the seeds are shared, and the three kinds of memorisation are seen."""
 
-import builtins
 from typing import Any
 
 import jax
@@ -98,15 +97,7 @@ def test_bad_input(field: str, value: Any) -> None:
         FunctionFit(**{field: value})
 
 
-def test_without_optax(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any, **options: Any) -> Any:
-        if name.startswith("optax"):
-            raise ImportError(name)
-        return real(name, *rest, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+def test_without_optax(no_optax: None) -> None:
     with pytest.raises(ImportError, match=r"freeridge\[train\]"):
         FunctionFit(**SMALL).run()
 

@@ -1,6 +1,5 @@
 """The trainer: its optimisers, what it records, which network it keeps, and objectives with a state."""
 
-import builtins
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -67,18 +66,6 @@ def test_adamw_is_its_formula() -> None:
         scaled = first / (1 - 0.9**step) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
         w = w - 0.01 * (scaled + 0.1 * w)
     assert np.allclose(found.network.weights[0], w, atol=1e-6)
-
-
-@pytest.fixture
-def no_optax(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any, **options: Any) -> Any:
-        if name.startswith("optax"):
-            raise ImportError(name)
-        return real(name, *rest, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
 
 
 def test_descent_does_without_optax_and_adamw_says_what_to_install(no_optax: None) -> None:
