@@ -12,7 +12,7 @@ OUT ?= out/figures
 # worker processes of `make test`
 JOBS ?= 2
 
-.PHONY: figures test validate bench clean
+.PHONY: figures test validate bench docs clean
 
 figures: $(VENV)/.core
 	$(BIN)/freeridge figures $(FIGURES) --size $(SIZE) --out $(OUT)
@@ -31,9 +31,14 @@ validate: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/pytest tests/benchmarks -m "" --benchmark-enable --benchmark-only
 
+# strict: a warning is an error, and so is a cell of a tutorial that fails
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -W --keep-going -n docs docs/_build/html
+	@echo "The site is docs/_build/html/index.html; it needs no network."
+
 # figures and data in out/ may have cost hours: they stay
 clean:
-	rm -rf .venv build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv build dist docs/_build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find src theory solvers figures tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are older than pyproject.toml whenever the dependencies may have changed.
@@ -43,6 +48,10 @@ $(VENV)/.core: pyproject.toml setup.py | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml setup.py | $(BIN)/python
 	$(BIN)/python -m pip install --editable '.[test]'
+	touch $@ $(VENV)/.core
+
+$(VENV)/.docs: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --editable '.[docs,data,train,explore]'
 	touch $@ $(VENV)/.core
 
 $(BIN)/python:

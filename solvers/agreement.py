@@ -101,7 +101,7 @@ class Agreement:
 
     @property
     def worst(self) -> float:
-        """Largest |z| of all quantities and points; NaN when no z is defined."""
+        r"""Largest $|z|$ of all quantities and points; NaN when no z is defined."""
         values = np.abs(np.concatenate([np.ravel(z) for z in self.z.values()]))
         return float(np.nanmax(values)) if np.any(~np.isnan(values)) else float("nan")
 

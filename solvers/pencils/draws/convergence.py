@@ -52,7 +52,7 @@ class Convergence:
 
     @property
     def worst(self) -> float:
-        """Largest |z| of the extrapolated simulation."""
+        r"""Largest $|z|$ of the extrapolated simulation."""
         return self.extrapolated.worst
 
     @property

@@ -1,0 +1,119 @@
+r"""What the docstrings of freeridge need to be read by Sphinx.
+
+Formulas stand between dollars, as on every page of the documentation, and become roles and directives here.
+References to names that have no place on the site are checked to exist and stay plain text.
+"""
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from inspect import cleandoc
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+import freeridge
+
+_DISPLAY = re.compile(r"^( *)\$\$(.+?)\$\$([.,;:]?)[ ]*$", re.MULTILINE | re.DOTALL)
+_LITERAL_OR_INLINE = re.compile(r"(``.+?``|:\w+:`[^`]*`)|\$([^$`]+)\$", re.DOTALL)
+
+
+def _display(match: re.Match[str]) -> str:
+    indent, formula, stop = match.groups()
+    lines = (formula.strip() + stop).splitlines()
+    body = "\n".join(f"{indent}   {line.strip()}" for line in lines)
+    return f"\n{indent}.. math::\n\n{body}\n"
+
+
+def _inline(match: re.Match[str]) -> str:
+    literal, formula = match.groups()
+    if literal:
+        return str(literal)
+    # reStructuredText wants a role between spaces or punctuation; an escaped space stands for none
+    text = match.string
+    before = "" if match.start() == 0 or text[match.start() - 1] in " \n([{<-/:'\"" else "\\ "
+    after = "" if match.end() == len(text) or text[match.end()] in " \n)]}>-/:.,;!?'\"" else "\\ "
+    return f"{before}:math:`{' '.join(formula.split())}`{after}"
+
+
+def with_roles(docstring: str) -> str:
+    """The docstring with ``$...$`` as role and ``$$...$$`` as directive, examples left alone."""
+    paragraphs = re.split(r"(\n[ ]*\n)", docstring)
+    return "".join(
+        part
+        if part.lstrip().startswith(">>>")
+        else _LITERAL_OR_INLINE.sub(_inline, _DISPLAY.sub(_display, part))
+        for part in paragraphs
+    )
+
+
+def _process(app: Sphinx, what: str, name: str, obj: object, options: Any, lines: list[str]) -> None:
+    lines[:] = with_roles("\n".join(lines)).split("\n")
+
+
+def _plain(app: Sphinx, what: str, name: str, obj: object, options: Any, lines: list[str]) -> None:
+    if what == "property":  # napoleon takes what stands before a colon for a type
+        lines[:] = with_roles(cleandoc(obj.__doc__ or "")).split("\n")
+
+
+def _lookup(dotted: str) -> object | None:
+    parts = dotted.split(".")
+    for split in range(len(parts), 0, -1):
+        try:
+            found: object = import_module(".".join(parts[:split]))
+        except ImportError:
+            continue
+        for part in parts[split:]:
+            found = getattr(found, part, None)
+        return found
+    return None
+
+
+def _places(node: addnodes.pending_xref) -> list[str]:
+    """Full names that a reference may mean, from inside the docstring that it stands in outwards."""
+    target = node["reftarget"].lstrip("~")
+    source = next((s for n in _upwards(node) if "docstring of " in (s := n.source or "")), "")
+    inside = source.partition("docstring of ")[2].split(":")[0]
+    owner, _, rest = inside.removeprefix("freeridge.").partition(".")
+    if owner in freeridge._HOME:
+        inside = ".".join(filter(None, [freeridge._HOME[owner], owner, rest]))
+    parts = inside.split(".")
+    return [target, *(f"{'.'.join(parts[:end])}.{target}" for end in range(len(parts), 0, -1))]
+
+
+def _upwards(node: nodes.Node | None) -> Iterator[nodes.Node]:
+    while node is not None:
+        yield node
+        node = node.parent
+
+
+def _resolve(
+    app: Sphinx, env: BuildEnvironment, node: addnodes.pending_xref, text: nodes.Element
+) -> nodes.Element | None:
+    """Lead a name at its home (``freeridge.theory.mixture.RidgeMixture``) to its place on the site; a name
+    without one stays plain text if it exists at all.
+    """
+    if node.get("refdomain") != "py":
+        return None
+    python = env.domains.python_domain
+    for dotted in _places(node):
+        if not dotted.startswith(("freeridge.", "jax.")) or _lookup(dotted) is None:
+            continue
+        for public, module in freeridge._HOME.items():
+            if f"{dotted}.".startswith(f"{module}.{public}."):
+                dotted = "freeridge." + dotted.removeprefix(f"{module}.")
+        if dotted in python.objects:
+            return python.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], dotted, node, text)
+        return text
+    return None
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", _process, priority=400)  # before napoleon, which takes 500
+    app.connect("autodoc-process-docstring", _plain, priority=600)
+    app.connect("missing-reference", _resolve)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
