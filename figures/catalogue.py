@@ -69,10 +69,9 @@ def draw_figures(
     computed: dict[str, xr.Dataset] = {}
     with _bar(progress, len(entries)) as (say, advance):
         for entry in entries:
-            path = folder / f"{entry.name}.nc"
-            data = _data(entry, plan, path, computed, partial(_say_point, say, entry.name))
+            data = _data(entry, plan, folder, computed, partial(_say_point, say, entry.name))
             say(f"{entry.name}: drawing")
-            files += [path, *_save_pictures(entry, data, folder)]
+            files += [folder / f"{entry.name}.nc", *_save_pictures(entry, data, folder)]
             advance()
     return files
 
@@ -91,17 +90,27 @@ def _say_point(say: Callable[[str], None], name: str, done: int, total: int) -> 
     say(f"{name}: simulated {done} of {total} points")
 
 
-def _data(
-    entry: Entry, plan: Plan, path: Path, computed: dict[str, xr.Dataset], report: Callable[[int, int], None]
-) -> xr.Dataset:
-    """Data of a figure, from its file or another figure when those are of this very computation."""
+def stored(entry: Entry, plan: Plan, folder: Path) -> xr.Dataset | None:
+    """Data of a figure that are in the folder already, when they are of this size, seed and code."""
+    path = folder / f"{entry.name}.nc"
+    if not path.exists():
+        return None
+    try:
+        found: xr.Dataset = load_dataset(path)
+    except StorageError:
+        return None  # harmed by something outside: computed anew
+    return found if found.attrs.get("fingerprint") == _mark(entry, plan) else None
+
+
+def _mark(entry: Entry, plan: Plan) -> str:
+    """Fingerprint of everything that the data of a figure depend on."""
     # Figures of one kind are one function with the number of the figure filled in.
     kind, number = getattr(entry.compute, "func", entry.compute), getattr(entry.compute, "args", ())
     own = Path(importlib.import_module(kind.__module__).__file__ or "")
     # The files of a paper share settings: a name begins with that of the file they are in.
     shared = [path for path in sorted(own.parent.glob("*.py")) if own.stem.startswith(path.stem)]
     source = b"".join(path.read_bytes() for path in shared)
-    mark = fingerprint(
+    return fingerprint(
         kind.__qualname__,
         number,
         plan.size,
@@ -110,18 +119,26 @@ def _data(
         code_digest(Plan),
         hashlib.sha256(source).hexdigest(),
     )
+
+
+def _data(
+    entry: Entry,
+    plan: Plan,
+    folder: Path,
+    computed: dict[str, xr.Dataset],
+    report: Callable[[int, int], None],
+) -> xr.Dataset:
+    """Data of a figure, from its file or another figure when those are of this very computation."""
+    mark = _mark(entry, plan)
     about = {"paper": entry.paper, "figure": entry.figure, "shows": entry.shows, "fingerprint": mark}
-    if path.exists():
-        try:
-            found: xr.Dataset = load_dataset(path)
-        except StorageError:
-            found = xr.Dataset()  # harmed by something outside: computed anew
-        if all(found.attrs.get(name) == value for name, value in about.items()):
-            return found
-    if mark not in computed:
+    data = stored(entry, plan, folder)
+    if data is not None and all(data.attrs[name] == value for name, value in about.items()):
+        return data
+    if data is None and mark not in computed:
         computed[mark] = entry.compute(Plan(plan.size, plan.seed, report))
-    data = computed[mark].assign_attrs(about)
-    save_dataset(data, path)
+    # Other words about the figure are no reason to compute it again.
+    data = (computed[mark] if data is None else data).assign_attrs(about)
+    save_dataset(data, folder / f"{entry.name}.nc")
     return data
 
 

@@ -1,7 +1,7 @@
 """Figures 2 to 5 of Strong Model Collapse (arXiv 2410.04840): width, share and quality of synthetic data.
 
 Each figure has a function that computes its data and one that draws them. Parameters are those of the paper;
-what it leaves open is listed in the attribute ``inferred`` of the data and in ``docs/figures.md``.
+what it leaves open is listed in the attribute ``inferred`` of the data and on the pages of the gallery.
 """
 
 from typing import Any
@@ -76,15 +76,7 @@ def draw_parts(data: xr.Dataset) -> Figure:
             _over(panel, data.isel(quality=index or 0), name, color, marker)
         panel.set(ylabel=label, yscale="log", xlim=(0, 1010))
         if name in ("bias", "variance"):
-            panel.text(
-                0.97,
-                0.95,
-                "same for every $c^2$",
-                transform=panel.transAxes,
-                ha="right",
-                va="top",
-                color="0.25",
-            )
+            _remark(panel, "same for every $c^2$")
         _mark_threshold(panel)
     axes[0, 0].set_ylim(1e-4, 1e-2)
     axes[0, 1].set_ylim(1e-4, 2)
@@ -137,6 +129,7 @@ def draw_shares(data: xr.Dataset) -> Figure:
             _over(panel, data.isel(quality=index, real_share=share), "risk", colors[share], MARKERS[share])
         panel.set(xlabel="width $m$", ylim=(0, top), xlim=(0, 1010), title=f"$c^2 = {QUALITIES[index]:g}$")
         _mark_threshold(panel)
+    _remark(axes[0, 0], "same for\nevery $p_2$")
     axes[0, 0].set_ylabel(RISK)
     legend(figure, [f"$p_2 = {share:g}$" for share in SHARES], colors)
     return figure
@@ -191,6 +184,10 @@ def draw_rows(data: xr.Dataset) -> Figure:
 def _over(panel: Any, data: xr.Dataset, name: str, color: Any, marker: str, along: str = "features") -> None:
     points = (data[f"{along}_simulated"], data[f"{name}_simulated"], data[f"{name}_standard_error"])
     line_and_points(panel, (data[along], data[name]), points, color=color, marker=marker)
+
+
+def _remark(panel: Any, text: str) -> None:
+    panel.text(0.97, 0.95, text, transform=panel.transAxes, ha="right", va="top", color="0.25")
 
 
 def _mark_threshold(panel: Any) -> None:

@@ -15,6 +15,16 @@ from freeridge.figures.record import Plan
 
 PAPER = "A Tale of Tails, arXiv 2402.07043"
 
+# What the figures of sequences differ in.
+SEQUENCES = {
+    22: "",
+    23: ", top-p .9",
+    24: ", temperature .9",
+    25: ", strong generators",
+    26: ", strong generators with top-p .9",
+    27: ", strong generators with temperature .9",
+}
+
 Row = tuple[int, str, str, Callable[[Plan], xr.Dataset], Callable[[xr.Dataset], Figure]]
 
 
@@ -76,10 +86,16 @@ def tail_entries() -> list[Entry]:
             b.draw_chain,
         ),
         (14, "bigram: generations of 100,000 pairs", "quick 5 s, paper about 8 s", b.resampled, b.draw_chain),
-        (15, "the same with top-p .9", "quick 5 s, paper about 8 s", b.top_p, b.draw_chain),
+        (
+            15,
+            "bigram: generations of 100,000 pairs, top-p .9",
+            "quick 5 s, paper about 8 s",
+            b.top_p,
+            b.draw_chain,
+        ),
         (
             16,
-            "the same with temperature .9",
+            "bigram: generations of 100,000 pairs, temperature .9",
             "quick 5 s, paper about 8 s",
             b.temperature,
             b.draw_chain,
@@ -96,7 +112,7 @@ def tail_entries() -> list[Entry]:
         *(
             (
                 number,
-                "sequences: perplexity and distance over generations",
+                f"sequences: perplexity and distance over generations{SEQUENCES[number]}",
                 "quick 8 s, paper about 25 s",
                 compute,
                 sequences.draw_sequences,

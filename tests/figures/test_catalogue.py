@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from freeridge.figures import catalogue as module
-from freeridge.figures.catalogue import Entry, catalogue, draw_figures
+from freeridge.figures.catalogue import Entry, catalogue, draw_figures, stored
+from freeridge.figures.description import descriptions, introductions
 from freeridge.figures.practice_entries import practice_entries
 from freeridge.figures.record import Plan, record, simulation, theory
 from freeridge.figures.style import line_and_points, panels
@@ -135,6 +137,32 @@ def test_data_that_are_there_are_drawn_again(small: str, tmp_path: Path) -> None
     (tmp_path / "small.nc").write_bytes(b"harmed")
     draw_figures([small], "paper", tmp_path, progress=False)
     assert len(computed) == 3 and load_dataset(tmp_path / "small.nc").attrs["size"] == "paper"
+
+
+def test_other_words_are_no_reason_to_compute_again(
+    small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_figures([small], "quick", tmp_path, progress=False)
+    entry = Entry("small", "a paper", "Figure 0", "the same line", "no time", True, compute, draw)
+    monkeypatch.setattr(module, "catalogue", lambda: [entry])
+    draw_figures([small], "quick", tmp_path, progress=False)
+    assert len(computed) == 1 and load_dataset(tmp_path / "small.nc").attrs["shows"] == "the same line"
+    found = stored(entry, Plan(), tmp_path)
+    assert found is not None and found.attrs["shows"] == "the same line"
+    assert stored(entry, Plan("paper"), tmp_path) is None and stored(entry, Plan(), tmp_path / "no") is None
+
+
+def test_every_figure_has_its_words() -> None:
+    words = descriptions()
+    assert sorted(words) == sorted(entry.name for entry in catalogue())
+    for description in words.values():
+        for part in fields(description):
+            text = getattr(description, part.name)
+            assert part.name == "notes" or text.endswith((".", "|"))
+            # Formulas are closed: what stands outside dollars has no LaTeX.
+            assert "\\" not in "".join(text.split("$")[::2]), text
+    papers = {entry.paper.rsplit(", arXiv ", 1)[1] for entry in catalogue()}
+    assert papers == set(introductions()) and all(introductions().values())
 
 
 def test_a_change_in_the_file_that_a_paper_shares_is_a_change(
