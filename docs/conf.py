@@ -1,7 +1,7 @@
 """How the documentation site is built: ``make docs``, or ``sphinx-build -W -n docs docs/_build/html``.
 
-Nothing is fetched, neither while building nor while reading: MathJax lies in the site, and references to other
-libraries are plain text.
+Nothing is fetched, neither while building nor while reading: MathJax lies in the site, and references to
+other libraries are plain text.
 """
 
 import sys
@@ -24,12 +24,12 @@ language = "en"
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx-mathjax-offline",
     "sphinxcontrib.bibtex",
     "docstrings",
+    "gallery",
 ]
 exclude_patterns = ["_build", "_ext"]
 nitpicky = True
@@ -53,19 +53,24 @@ autodoc_member_order = "bysource"
 # what a class inherits counts where it comes from this library
 autodoc_default_options = {
     "members": True,
-    "inherited-members": "Module, ValueError, IntEnum, tuple, ClassifierMixin, BaseEstimator, _MetadataRequester",
+    "inherited-members": "Module, ValueError, OSError, RuntimeError, tuple, "
+    "ClassifierMixin, BaseEstimator, _MetadataRequester",
     "exclude-members": "set_score_request",
 }
-autosummary_generate = False
+toc_object_entries_show_parents = "hide"
 napoleon_google_docstring = False
 napoleon_use_param = False
 napoleon_use_rtype = False
 napoleon_custom_sections = [("Attributes", "params_style")]
 
+mathjax3_config = {"chtml": {"scale": 0.95}}  # beside a sans-serif text
+
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = "freeridge"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_search_summary = False  # browsers do not load excerpts from files on disk
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}

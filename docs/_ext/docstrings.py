@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from inspect import cleandoc
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -18,6 +19,15 @@ from sphinx.environment import BuildEnvironment
 import freeridge
 
 _DISPLAY = re.compile(r"^( *)\$\$(.+?)\$\$([.,;:]?)[ ]*$", re.MULTILINE | re.DOTALL)
+_PAGE = re.compile(r"``docs/([\w/-]+)\.md``")
+_TYPES = re.compile(r"(?<=^Returns\n-------\n).+$|(?<= : ).+$", re.MULTILINE)
+# last names of all that the pages of the API document, and the names in full
+_PLACES = {
+    name.rpartition(".")[2]: name
+    for page in (Path(__file__).parents[1] / "api").glob("*.md")
+    for name in re.findall(r"^\.\. auto\w+:: ([\w.]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+}
+_CLASS = re.compile(rf"\b({'|'.join(name for name in _PLACES if name[0].isupper())})\b")
 _LITERAL_OR_INLINE = re.compile(r"(``.+?``|:\w+:`[^`]*`)|\$([^$`]+)\$", re.DOTALL)
 
 
@@ -39,15 +49,18 @@ def _inline(match: re.Match[str]) -> str:
     return f"{before}:math:`{' '.join(formula.split())}`{after}"
 
 
+def _linked(types: re.Match[str]) -> str:
+    return _CLASS.sub(lambda name: f":class:`~{_PLACES[name[0]]}`", types[0])
+
+
 def with_roles(docstring: str) -> str:
-    """The docstring with ``$...$`` as role and ``$$...$$`` as directive, examples left alone."""
+    """The docstring with formulas, types and pages as roles and directives, examples left alone."""
     paragraphs = re.split(r"(\n[ ]*\n)", docstring)
-    return "".join(
-        part
-        if part.lstrip().startswith(">>>")
-        else _LITERAL_OR_INLINE.sub(_inline, _DISPLAY.sub(_display, part))
-        for part in paragraphs
-    )
+    for at, text in enumerate(paragraphs):
+        if not text.lstrip().startswith(">>>"):
+            text = _PAGE.sub(r":doc:`/\1`", _TYPES.sub(_linked, text))
+            paragraphs[at] = _LITERAL_OR_INLINE.sub(_inline, _DISPLAY.sub(_display, text))
+    return "".join(paragraphs)
 
 
 def _process(app: Sphinx, what: str, name: str, obj: object, options: Any, lines: list[str]) -> None:
