@@ -45,6 +45,7 @@ def page(entry: Entry, folder: Path, pictures: Path | None, data: xr.Dataset | N
         "## Parameters",
         f"**Stated in the paper.** {words.parameters}",
         f"**Chosen or inferred by us.** {words.chosen}",
+        f"**Common to the figures of this paper.** {introductions()[number]}",
         f"## Lines, points and bars\n\n{words.bars}",
         *([] if data is None else [_facts(data)]),
         *([f"## Notes\n\n{words.notes}"] if words.notes else []),

@@ -35,6 +35,7 @@ def test_every_figure_has_a_page(gallery: ModuleType, tmp_path: Path) -> None:
         assert entry.figure in text or entry.figure in ("none", "number unknown")
         words = descriptions()[entry.name]
         assert all(part in text for part in (words.parameters, words.chosen, words.see, words.bars))
+        assert introductions()[number] in text
         assert entry.cost in text and "drawn by `make docs`" in text and "{image}" not in text
         # The source that is shown is there.
         for path, function in re.findall(r"\{literalinclude\} (\S+)\n.*\n:pyobject: (\w+)", text):
