@@ -30,6 +30,7 @@ extensions = [
     "sphinxcontrib.bibtex",
     "docstrings",
     "gallery",
+    "offline",
 ]
 exclude_patterns = ["_build", "_ext"]
 nitpicky = True
