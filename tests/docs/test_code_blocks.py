@@ -1,0 +1,80 @@
+"""Every block of code in README.md and docs/ does what its page says.
+
+A page is a session: its blocks run from top to bottom in one folder, with the examples at hand. What is slow
+is compiled, or its arguments parsed, in the fast tests, and run by the slow ones.
+"""
+
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.docs.blocks import ROOT, name, pages, read_blocks
+from tests.docs.commands import Commands
+from tests.docs.session import Session
+from tests.docs.synopsis import verbs
+
+# What costs more than a second or two of processor time with compiled programs at hand: every block of Python
+# and every command that holds one of these, and with dots all that follows. An empty one is in every block.
+SLOW: dict[str, tuple[str, ...]] = {
+    "README.md": ("BiasAmplification(", "compare_groups(", "fr.derive(", "SpuriousLogistic("),
+    "docs/compiler-tutorial.md": ("n_1, n_2, m = fr.dims...",),
+}
+PAGES = [page for page in pages() if read_blocks(page)]
+LARGE = [page for page in PAGES if name(page) in SLOW]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own, with what a clone has at hand."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(page: Path, ask: Any, slow: tuple[str, ...]) -> None:
+    """All blocks of a page, without what is slow."""
+    session = Session(Commands(ask), slow)
+    for block in read_blocks(page):
+        session.run(block)
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_page(page: Path, ask: Any) -> None:
+    run(page, ask, SLOW.get(name(page), ()))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("page", LARGE, ids=name)
+def test_page_in_full(page: Path, ask: Any) -> None:
+    run(page, ask, ())
+
+
+def test_nothing_is_forgotten() -> None:
+    """No page is lost, and what is slow exists."""
+    assert {"README.md", "CONTRIBUTING.md", "docs/command-line.md"} <= {name(page) for page in PAGES}
+    kinds = Counter(block.kind for page in PAGES for block in read_blocks(page))
+    assert kinds["python"] > 20 and kinds["indented"] > 8 and kinds["pycon"] > 35 and kinds["toml"] > 2
+    for page in SLOW:
+        text = "\n".join(block.text for block in read_blocks(ROOT / page))
+        assert all(phrase.removesuffix("...") in text for phrase in SLOW[page]), page
+
+
+def test_the_tutorial_of_the_compiler() -> None:
+    page = ROOT / "docs" / "compiler-tutorial.md"
+    blocks = [block.text for block in read_blocks(page) if block.kind == "pycon"]
+    rest = SLOW[name(page)][0].removesuffix("...")
+    first = next(number for number, text in enumerate(blocks) if rest in text)
+    examples = ["".join(part).count("\n>>> ") + len(part) for part in (blocks[:first], blocks)]
+    assert examples[0] > 20 and examples[1] > 80
+
+
+def test_every_verb_is_in_the_synopsis() -> None:
+    synopsis = read_blocks(ROOT / "docs" / "command-line.md")[0]
+    assert {line.split()[1] for line in synopsis.text.splitlines()} - {"--version"} == verbs()
