@@ -6,10 +6,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from freeridge.figures.record import Plan, record
-from freeridge.figures.style import MARKERS, categories, panels
+from freeridge.figures.style import MARKERS, categories, panels, plain_ticks
 from freeridge.theory.practice.classifier import Course
 from freeridge.theory.practice.efficiency import saving
 from freeridge.theory.practice.experiment import PracticeExperiment, guided_examples
@@ -84,6 +83,4 @@ def _curves(panel: Axes, data: xr.Dataset, cost: str, unit: float = 1.0) -> None
             markersize=4.5, markeredgecolor="white", markeredgewidth=0.5, label=_WORDS[name],
         )  # fmt: skip
     panel.set_xscale("log")
-    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    plain_ticks(panel.xaxis)

@@ -9,10 +9,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from freeridge.figures.record import Plan, record, simulation, theory
-from freeridge.figures.style import categories, legend, line_and_points, panels
+from freeridge.figures.style import categories, legend, line_and_points, panels, plain_ticks
 from freeridge.theory.memorization.experiments.published_twins import published_twins
 from freeridge.theory.memorization.spurious_logistic import SpuriousLogistic
 from freeridge.theory.memorization.twins.twin_logistic import TwinLogistic
@@ -105,9 +104,7 @@ def _draw(panel: Axes, data: xr.Dataset, field: str) -> None:
         at = points * (1.0 if name == "twins" else _ASIDE[field])
         line_and_points(panel, ([], []), (at, mean, error), color=categories(4)[color], marker=marker)
     panel.set(xscale="log", xlabel=_LABELS[field], ylim=(-0.03, 1.0))
-    panel.xaxis.set_major_locator(LogLocator(subs=(1.0,) if field == "temperature" else (1.0, 2.0, 5.0)))
-    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    plain_ticks(panel.xaxis, (1.0,) if field == "temperature" else (1.0, 2.0, 5.0))
 
 
 def _place(values: xr.DataArray, field: str) -> np.ndarray:

@@ -7,9 +7,11 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 # Okabe and Ito: told apart by every common kind of colour vision, in grey by the markers.
 CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -99,6 +101,7 @@ def legend(
     *,
     lines: Sequence[Any] | None = None,
     extra: Sequence[tuple[str, Line2D]] = (),
+    predicted: str = "theory",
     measured: str = "simulation",
 ) -> None:
     """A legend under the panels, where it covers no data; last what a line and a point stand for."""
@@ -118,7 +121,8 @@ def legend(
         for color, marker, line in zip(colors, markers, lines, strict=False)
     ]
     point = Line2D([], [], color="0.35", marker="o", linestyle="none", markersize=5)
-    more = [*extra, ("theory", Line2D([], [], color="0.35")), (f"{measured} \N{PLUS-MINUS SIGN} s.e.", point)]
+    line = Line2D([], [], color="0.35")
+    more = [*extra, (predicted, line), (f"{measured} \N{PLUS-MINUS SIGN} s.e.", point)]
     handles += [handle for _, handle in more]
     texts = [*labels, *(text for text, _ in more)]
     # In one row as long as it is not wider than the panels.
@@ -154,6 +158,23 @@ def heat_map(
     beyond = (bool(np.nanmin(shown) < limits[0]), bool(np.nanmax(shown) > limits[1]))
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
     panel.get_figure(root=True).colorbar(mesh, ax=panel, label=label, extend=extend[beyond], pad=0.02)  # type: ignore[union-attr]
+
+
+def plain_ticks(axis: Axis, subs: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
+    """Plain numbers instead of powers of ten, on a logarithmic axis that spans few of them.
+
+    Examples
+    --------
+    >>> figure, axes = panels(1, 1)
+    >>> axes[0, 0].set(xscale="log", xlim=(1, 30))
+    [...]
+    >>> plain_ticks(axes[0, 0].xaxis)
+    >>> {"1", "2", "5", "10", "20"} <= {label.get_text() for label in axes[0, 0].get_xticklabels()}
+    True
+    """
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _finite(*columns: Any) -> list[np.ndarray]:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from freeridge.figures.record import Plan, record, simulation, theory
-from freeridge.figures.style import MARKERS, legend, line_and_points, panels, shades
+from freeridge.figures.style import MARKERS, legend, line_and_points, panels, plain_ticks, shades
 from freeridge.solvers.field_places import locate, rebuilt
 from freeridge.theory.tails.scaling_law import scaling_law
 from freeridge.theory.tails.zipf_tail import ZipfTail
@@ -228,6 +228,9 @@ def finished(figure: Figure, axes: np.ndarray, axis: str = SAMPLES) -> Figure:
     """Labels of the axes, legends in the panels, and what kinds of lines there are."""
     for panel in axes.flat:
         panel.set_xlabel(axis)
+        low, high = panel.get_ylim()
+        if high < 100.0 * low:
+            plain_ticks(panel.yaxis)
         panel.legend(fontsize=7.0, loc="lower left", handlelength=1.6)
     axes[0, 0].set_ylabel(ERROR)
     law = ("scaling law", Line2D([], [], color="0.35", linestyle="--", linewidth=0.9))

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from freeridge.figures.record import Plan, record, simulation, theory
-from freeridge.figures.style import MARKERS, legend, line_and_points, panels, shades
+from freeridge.figures.style import MARKERS, legend, line_and_points, panels, plain_ticks, shades
 from freeridge.theory.tails.bigrams.bigram_tail import BigramTail
 from freeridge.theory.tails.bigrams.generations import BigramGenerations
 
@@ -66,7 +66,7 @@ def draw_tail_cut(data: xr.Dataset) -> Figure:
         line_and_points(panel, (here["T"], here.risk), points, color=color, marker=MARKERS[index])
     panel.plot(data["T"], data.clean_risk, color="black", zorder=2)
     panel.plot(data["T"], data.law, color="0.5", linestyle="--", zorder=3)
-    panel.set(xscale="log", yscale="log", xlabel=SAMPLES, ylabel=ERROR)
+    _label(panel)
     extra = [
         ("no cut", Line2D([], [], color="black")),
         ("its law", Line2D([], [], color="0.5", linestyle="--")),
@@ -92,7 +92,8 @@ def draw_chain(data: xr.Dataset) -> Figure:
     figure, axes = panels(1, 1, width=6.4, height=4.2)
     colors = shades(len(shown))
     _generations(axes[0, 0], data, shown, colors)
-    legend(figure, [f"generation {g}" for g in shown], colors, lines=[":"] * len(shown))
+    lines = ["-", *[":"] * (len(shown) - 1)]
+    legend(figure, [f"generation {g}" for g in shown], colors, lines=lines)
     return figure
 
 
@@ -121,7 +122,7 @@ def draw_half_real(data: xr.Dataset) -> Figure:
         mean, error = (last[f"line_{line}_risk_{name}"] for name in ("simulated", "standard_error"))
         curve = (last.T_simulated, mean)
         line_and_points(panel, curve, (*curve, error), color=colors[line], marker=MARKERS[line], line=":")
-    panel.set(xscale="log", yscale="log", xlabel=SAMPLES, ylabel=ERROR)
+    _label(panel)
     labels = ["all real", *(f"half real, $T_0 = {pool}$" for pool in POOLS)]
     legend(figure, labels, colors, lines=["-", *[":"] * len(POOLS)])
     return figure
@@ -149,7 +150,12 @@ def _generations(panel: Any, data: xr.Dataset, shown: Sequence[int], colors: Seq
         curve = (data["T"], data.risk) if clean else points[:2]
         line = "-" if clean else ":"
         line_and_points(panel, curve, points, color=color, marker=MARKERS[index], line=line)
+    _label(panel)
+
+
+def _label(panel: Any) -> None:
     panel.set(xscale="log", yscale="log", xlabel=SAMPLES, ylabel=ERROR)
+    plain_ticks(panel.yaxis, (1.0, 2.0, 3.0, 4.0, 6.0, 8.0))
 
 
 # One function for each figure of the catalogue.

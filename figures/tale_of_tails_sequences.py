@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from freeridge.figures.record import Plan, record
-from freeridge.figures.style import MARKERS, legend, line_and_points, panels, shades
+from freeridge.figures.style import MARKERS, legend, line_and_points, panels, plain_ticks, shades
 from freeridge.theory.tails.bigrams.sequences import BigramSequences
 
 BETA, VOCABULARY, LENGTH, GENERATIONS = 1.5, 300, 100, 4
@@ -56,8 +56,10 @@ def draw_sequences(data: xr.Dataset) -> Figure:
         panel.set(xscale="log", yscale="log", xlabel="training sequences $T$")
     axes[0, 0].axhline(float(data.best), color="0.35", linewidth=1.0, zorder=1)
     axes[0, 0].set_ylabel("test perplexity")
+    plain_ticks(axes[0, 0].yaxis)
     axes[0, 1].set_ylabel("distance to the truth $E$")
-    legend(figure, [f"generation {g}" for g in data.generation.values], colors, lines=[":"] * len(colors))
+    labels = [f"generation {g}" for g in data.generation.values]
+    legend(figure, labels, colors, lines=[":"] * len(colors), predicted="truth (perplexity)")
     return figure
 
 
