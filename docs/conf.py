@@ -38,6 +38,7 @@ nitpicky = True
 # Pages are Markdown that a code host shows as well: links to files, anchors of headings as there.
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 4
+myst_dmath_double_inline = True  # formulas on lines of their own inside the item of a list
 
 # Pages with the header of a notebook are run, once for each version of their cells.
 nb_execution_mode = "cache"
@@ -54,8 +55,7 @@ autodoc_member_order = "bysource"
 # what a class inherits counts where it comes from this library
 autodoc_default_options = {
     "members": True,
-    "inherited-members": "Module, ValueError, OSError, RuntimeError, tuple, "
-    "ClassifierMixin, BaseEstimator, _MetadataRequester",
+    "inherited-members": "Module, BaseException, tuple, ClassifierMixin, BaseEstimator, _MetadataRequester",
     "exclude-members": "set_score_request",
 }
 toc_object_entries_show_parents = "hide"

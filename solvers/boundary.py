@@ -31,14 +31,18 @@ class Boundary(NamedTuple):
     """
 
     points: Float[np.ndarray, "V 2"]
+    """One row for each vertex."""
     error: float
+    """Largest distance from one."""
 
 
 class Crossings(NamedTuple):
     """Points at which two quantities change places, increasing, and the distance of each ratio from one."""
 
     points: Float[np.ndarray, " C"]
+    """Increasing."""
     errors: Float[np.ndarray, " C"]
+    """Distance of each ratio from one."""
 
 
 def in_batches(compiled: Callable[[Array], Array]) -> Values:

@@ -94,10 +94,12 @@ class Prediction(eqx.Module):
 
     @property
     def ok(self) -> bool:
+        """Whether every point is certified."""
         return bool(np.all(np.asarray(self.code) == Code.OK))
 
     @property
     def message(self) -> str:
+        """Advice for the worst code."""
         found = np.unique(np.asarray(self.code))
         return self.advice[[code for code in Code if code in found][-1]]
 

@@ -6,6 +6,7 @@ References to names that have no place on the site are checked to exist and stay
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
@@ -72,6 +73,19 @@ def _plain(app: Sphinx, what: str, name: str, obj: object, options: Any, lines: 
         lines[:] = with_roles(cleandoc(obj.__doc__ or "")).split("\n")
 
 
+@cache
+def _explained() -> list[object]:
+    """Fields of named tuples that the docstring of their class explains."""
+    tuples = [cls for name in _PLACES.values() if hasattr(cls := _lookup(name), "_fields")]
+    return [
+        vars(cls)[name] for cls in tuples if "Attributes\n" in (cls.__doc__ or "") for name in cls._fields
+    ]
+
+
+def _skip(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: Any) -> bool | None:
+    return True if any(obj is field for field in _explained()) else None
+
+
 def _lookup(dotted: str) -> object | None:
     parts = dotted.split(".")
     for split in range(len(parts), 0, -1):
@@ -128,5 +142,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("autodoc-process-docstring", _process, priority=400)  # before napoleon, which takes 500
     app.connect("autodoc-process-docstring", _plain, priority=600)
+    app.connect("autodoc-skip-member", _skip)
     app.connect("missing-reference", _resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

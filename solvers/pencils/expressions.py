@@ -53,6 +53,7 @@ class Matrix:
 
     @property
     def T(self) -> "Matrix":
+        """The transpose."""
         raise AssertionError(f"{type(self).__name__} does not say what its transpose is")
 
     @property
@@ -80,6 +81,7 @@ class Matrix:
 
     @property
     def is_square(self) -> bool:
+        """Whether both dimensions are the same."""
         return self.shape[0] == self.shape[1]
 
     def inv(self) -> "Matrix":

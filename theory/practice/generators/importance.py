@@ -101,7 +101,9 @@ class TwoSample(NamedTuple):
     """Energy distance between two samples, and how often a random division of all has a larger one."""
 
     distance: float
+    """Zero only for equal laws."""
     p_value: float
+    """Share of divisions, this one among them, with a distance at least as large."""
 
 
 def energy_test(

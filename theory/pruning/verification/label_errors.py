@@ -80,14 +80,17 @@ class RandomErrors(eqx.Module):
             raise InvalidSetting("(rate, keep_right, keep_wrong)", value, "a verifier that keeps something")
 
     def rates(self, signal: Float[Array, ""]) -> VerifierRates:
+        """How often labels are wrong, and how often right and wrong ones are kept."""
         return VerifierRates(self.rate, self.keep_right, self.keep_wrong)
 
     def law(self, signal: Float[Array, ""], level: int) -> Clusters:
+        """Of the coordinates of a kept row, with more nodes at a higher level."""
         wrong = self.rates(signal).wrong
         means = signal * jnp.array([[1.0], [-1.0]])
         return Clusters(jnp.stack([1.0 - wrong, wrong]), means, jnp.ones((1, 1)))
 
     def draw(self, rng: np.random.Generator, signal: float, rows: int) -> Candidates:
+        """Rows, labelled and looked at one by one."""
         wrong = rng.random(rows) < float(self.rate)
         kept = rng.random(rows) < np.where(wrong, float(self.keep_wrong), float(self.keep_right))
         along = signal + rng.standard_normal(rows)  # signed by the true label
@@ -139,6 +142,7 @@ class LinearErrors(eqx.Module):
             raise InvalidSetting("verifier", self.verifier, expected)
 
     def rates(self, signal: Float[Array, ""]) -> VerifierRates:
+        """How often labels are wrong, and how often right and wrong ones are kept."""
         basis, angle = self._plane()
         mean = signal * basis[:2, 0]
         right, wrong = sector_probability(mean, angle), sector_probability(-mean, angle)
@@ -147,6 +151,7 @@ class LinearErrors(eqx.Module):
         return VerifierRates(error, right / correct, wrong / error)
 
     def law(self, signal: Float[Array, ""], level: int) -> Clusters:
+        """Of the coordinates of a kept row, with more nodes at a higher level."""
         basis, angle = self._plane()
         if self.verifier is None:
             return self._unverified(signal, basis[0], level)
@@ -173,6 +178,7 @@ class LinearErrors(eqx.Module):
         )
 
     def draw(self, rng: np.random.Generator, signal: float, rows: int) -> Candidates:
+        """Rows, labelled and looked at one by one."""
         generator, verifier = (np.asarray(vector) for vector in self._classifiers())
         truth = np.where(rng.random(rows) < 0.5, 1.0, -1.0)
         x = rng.standard_normal((rows, 3))

@@ -24,8 +24,11 @@ class TripletLaw(NamedTuple):
     """The three limits of the risk: each term is what is left when the other two resources are unlimited."""
 
     sampling: Float[Array, ""]
+    """Left by a sample of $T$ draws."""
     capacity: Float[Array, ""]
+    """Left by embeddings of dimension $d$."""
     cut: Float[Array, ""]
+    """Left by data that end at item $k$."""
 
     @property
     def total(self) -> Float[Array, ""]:
