@@ -1,5 +1,7 @@
 """Errors at the door: bad input is refused with the name of the field, its value, and what would be right."""
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 _LONGEST = 80  # characters of a value shown in a message, so that the sentence after it stays in sight
@@ -59,6 +61,20 @@ class Float64Required(InvalidSetting):
         ),
     ) -> None:
         super().__init__(field, value, expected)
+
+
+def unknown(name: str, value: object, known: Iterable[str], owner: str) -> InvalidSetting:
+    """The error for a name that is none of the known ones; points out the one that was probably meant.
+
+    Examples
+    --------
+    >>> print(unknown("rigde", 0.1, ["n", "ridge"], "the fields are"))
+    rigde = 0.1: expected a known name, perhaps ridge; the fields are n, ridge
+    """
+    known = list(known)
+    close = [match for word in (name, str(value)) for match in difflib.get_close_matches(word, known, 1)]
+    hint = f", perhaps {close[0]}" if close else ""
+    return InvalidSetting(name, value, f"a known name{hint}; {owner} {', '.join(known)}")
 
 
 def require_float64() -> None:

@@ -67,9 +67,11 @@ class BiasAmplification(eqx.Module):
     >>> import freeridge as fr
     >>> d = 100
     >>> truth = fr.RandomVector(fr.Isotropic(d, 1 / d))
-    >>> other = truth + fr.RandomVector(fr.Isotropic(d, 0.5 / d))
-    >>> majority = fr.Population(fr.Isotropic(d), truth, noise_variance=0.1, share=0.8)
-    >>> minority = fr.Population(fr.Isotropic(d, 0.5), other, noise_variance=0.1, share=0.2)
+    >>> difference = 0.5
+    >>> minority_share = 0.2
+    >>> other = truth + fr.RandomVector(fr.Isotropic(d, difference / d))
+    >>> majority = fr.Population(fr.Isotropic(d), truth, noise_variance=0.1, share=1 - minority_share)
+    >>> minority = fr.Population(fr.Isotropic(d, 0.5), other, noise_variance=0.1, share=minority_share)
     >>> prediction = fr.BiasAmplification([majority, minority], n=1000, ridge=1e-3).predict()
     >>> prediction.group_risks.round(4), prediction.own_risks.round(4)
     (Array([0.0229, 0.2031], dtype=float64), Array([0.0142, 0.0985], dtype=float64))

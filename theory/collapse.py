@@ -72,9 +72,19 @@ class ModelCollapse(eqx.Module):
     --------
     >>> import freeridge as fr
     >>> setting = fr.ModelCollapse(
-    ...     fr.Isotropic(100), n=400, real_share=0.5, quality=0.2, noise_variance=1.0, ridge=0.0
+    ...     fr.PowerLaw(200, exponent=1.0), n=400, real_share=0.8, quality=0.5, noise_variance=0.1, ridge=0.001,
+    ...     features=300,
     ... )
     >>> prediction = setting.predict()
+    >>> bool(prediction.collapse > setting.lower_bound() > 0.013), prediction.ok
+    (True, True)
+
+    Isotropic data without ridge have a closed form:
+
+    >>> isotropic = fr.ModelCollapse(
+    ...     fr.Isotropic(100), n=400, real_share=0.5, quality=0.2, noise_variance=1.0, ridge=0.0
+    ... )
+    >>> prediction = isotropic.predict()
     >>> phi = 0.25  # Corollary 1: phi / (1 - phi) + (p_2^2 + p_1 p_2 phi / (1 - phi)) c^2
     >>> abs(prediction.risk - (1 / 3 + (0.25 + 0.25 / 3) * 0.2)) < 1e-12
     Array(True, dtype=bool)

@@ -53,6 +53,11 @@ class GradientFlow(eqx.Module):
     >>> truth = fr.RandomVector(fr.Isotropic(d, 1 / d))
     >>> population = fr.Population(fr.Isotropic(d), truth, noise_variance=0.5, share=1.0)
     >>> mixture = fr.RidgeMixture([population], n=200, ridge=0.0)
+    >>> fr.GradientFlow(mixture, time=2.0).predict().risk.round(4)
+    Array(0.2912, dtype=float64)
+
+    A path of times starts at the risk of zero and ends at that of least squares:
+
     >>> fr.GradientFlow(mixture, time=[0.0, 2.0, 1e4]).predict().risk.round(4)
     Array([1.    , 0.2912, 0.5   ], dtype=float64)
 

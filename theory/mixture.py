@@ -61,9 +61,11 @@ class RidgeMixture(eqx.Module):
     >>> import freeridge as fr
     >>> d = 200
     >>> truth = fr.RandomVector(fr.Isotropic(d, 1 / d))
-    >>> real = fr.Population(fr.Isotropic(d), truth, noise_variance=0.1, share=0.7)
-    >>> labeler = truth + fr.RandomVector(fr.Isotropic(d, 0.1 / d))
-    >>> synthetic = fr.Population(fr.Isotropic(d, 2.0), labeler, noise_variance=0.1, share=0.3)
+    >>> real_share = 0.7
+    >>> real = fr.Population(fr.Isotropic(d), truth, noise_variance=0.1, share=real_share)
+    >>> error = 0.1
+    >>> labeler = truth + fr.RandomVector(fr.Isotropic(d, error / d))
+    >>> synthetic = fr.Population(fr.Isotropic(d, 2.0), labeler, noise_variance=0.1, share=1 - real_share)
     >>> prediction = fr.RidgeMixture([real, synthetic], n=400, ridge=0.05).predict()
     >>> round(float(prediction.risk), 6), prediction.ok
     (0.103625, True)

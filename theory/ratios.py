@@ -30,6 +30,12 @@ class AtRatios(eqx.Module):
     Examples
     --------
     >>> import freeridge as fr
+    >>> setting = fr.AtRatios(
+    ...     fr.ModelCollapse(fr.Isotropic(100), 400, 0.5, quality=0.2, noise_variance=1.0, ridge=0.001),
+    ...     phi=0.25, psi=0.5,
+    ... )
+    >>> setting.predict().ok
+    True
     >>> collapse = fr.ModelCollapse(fr.Isotropic(100), 400, 0.5, quality=0.2, noise_variance=1.0, ridge=0.0)
     >>> fr.AtRatios(collapse, phi=0.25).predict().risk == collapse.predict().risk
     Array(True, dtype=bool)

@@ -247,12 +247,20 @@ __all__ = sorted([*_HOME, "__version__"])
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
+    home = _HOME.get(name) or (None if name.startswith("_") else _settings().get(name))
+    if home is None:
         raise AttributeError(f"module 'freeridge' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
+    value = getattr(import_module(home), name)
     globals()[name] = value  # the next look-up does not come here again
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, *_settings()})
+
+
+def _settings() -> dict[str, str]:
+    """Settings by their files: one that was added a minute ago has a name here without a line above."""
+    from freeridge.settings import settings
+
+    return settings()

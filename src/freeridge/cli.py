@@ -16,7 +16,7 @@ import freeridge
 from freeridge import tasks
 from freeridge.experiments import gcd, practice, subpopulations
 from freeridge.options import COMMON, DRAWS, Common, Draws, Flag, Size, Suite, Words
-from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.errors import InvalidSetting, unknown
 
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 _USAGE = "Usage: freeridge {} [OPTIONS]"
@@ -271,7 +271,6 @@ def figures(
     """
     tasks.prepare_jax()
     from freeridge.figures.catalogue import catalogue, draw_figures
-    from freeridge.language import unknown
     from freeridge.plotting import as_json, print_table, text_table
 
     entries = {entry.name: entry for entry in catalogue()}

@@ -15,9 +15,9 @@ from typing import Any
 
 import freeridge
 from freeridge.expressions import Scope, evaluate
-from freeridge.language import Description, read_tables, split_words, unknown
+from freeridge.language import Description, read_tables, split_words
 from freeridge.options import Draws
-from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.errors import InvalidSetting, unknown
 
 _TABLES = ("symbols", "traces", "let", "values")
 # What declares a symbol, with the name of the symbol as its first argument; and what makes one of others.

@@ -5,38 +5,18 @@ constructors; nothing else is evaluated, so a file from somebody else can be rea
 the files is in ``docs/command-line.md``.
 """
 
-import difflib
 import inspect
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import freeridge
 from freeridge.expressions import CONSTANTS, CONSTRUCTORS, FUNCTIONS, evaluate, require_scalars
-from freeridge.solvers.errors import InvalidSetting
+from freeridge.settings import is_setting, setting_class, settings
+from freeridge.solvers.errors import InvalidSetting, unknown
 
-# The settings that the command line can build, by name: a new theory adds its class here.
-SETTINGS = (
-    "AssociativeMemory",
-    "AtRatios",
-    "BiasAmplification",
-    "BigramTail",
-    "GradientFlow",
-    "IterativeMixing",
-    "MinorityGroups",
-    "ModelCollapse",
-    "PrunedClassifier",
-    "RetrainedLogistic",
-    "RidgeMixture",
-    "SpuriousLogistic",
-    "SpuriousRidge",
-    "TwinLogistic",
-    "VerifiedLogistic",
-    "ZipfTail",
-)
 _TABLES = ("setting", "let", "fields", "sweep")
 
 
@@ -89,7 +69,7 @@ class Description:
 
     def build(self, values: Mapping[str, Any]) -> Any:
         """The setting with these values for its fields."""
-        cls = getattr(freeridge, self.setting)
+        cls = setting_class(self.setting, self.folder)
         known = list(inspect.signature(cls).parameters)
         for name in values:
             if name.partition(".")[0] not in known:
@@ -112,8 +92,10 @@ def read_file(path: Path) -> Description:
     """
     tables = read_tables(path, _TABLES)
     setting = tables.pop("setting", None)
-    if setting not in SETTINGS:
-        raise InvalidSetting(f"setting in {path}", setting, f"one of {', '.join(SETTINGS)}, in quotes")
+    if not is_setting(setting):
+        raise InvalidSetting(
+            f"setting in {path}", setting, f"one of {', '.join(settings())}, or a .py file, in quotes"
+        )
     return Description(setting, folder=path.parent, **tables)
 
 
@@ -155,12 +137,12 @@ def describe(words: Sequence[str]) -> Description:
     """
     places, fields = split_words(words)
     if len(places) != 1:
-        raise InvalidSetting("SETTING", places, f"one of {', '.join(SETTINGS)}, or the path of one TOML file")
+        raise InvalidSetting("SETTING", places, f"one of {', '.join(settings())}, or the path of one TOML file or Python file")
     place = places[0]
-    if place in SETTINGS:
+    if is_setting(place):
         return Description(place, fields=fields)
     if not place.endswith(".toml"):
-        raise unknown("SETTING", place, SETTINGS, "it is the path of a .toml file, or one of")
+        raise unknown("SETTING", place, settings(), "it is the path of a .toml or .py file, or one of")
     file = read_file(Path(place))
     kept = {name: axis for name, axis in file.sweep.items() if name not in fields}
     return replace(file, fields=dict(file.fields) | fields, sweep=kept)
@@ -191,20 +173,6 @@ def split_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
             raise InvalidSetting(name, value, "one value for each field; a list is written with commas")
         fields[name] = value
     return places, fields
-
-
-def unknown(name: str, value: object, known: Iterable[str], owner: str) -> InvalidSetting:
-    """The error for a name that is none of the known ones; points out the one that was probably meant.
-
-    Examples
-    --------
-    >>> print(unknown("rigde", 0.1, ["n", "ridge"], "the fields are"))
-    rigde = 0.1: expected a known name, perhaps ridge; the fields are n, ridge
-    """
-    known = list(known)
-    close = [match for word in (name, str(value)) for match in difflib.get_close_matches(word, known, 1)]
-    hint = f", perhaps {close[0]}" if close else ""
-    return InvalidSetting(name, value, f"a known name{hint}; {owner} {', '.join(known)}")
 
 
 def _construct(cls: type, values: Mapping[str, Any], name: str) -> Any:

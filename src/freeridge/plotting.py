@@ -201,7 +201,7 @@ class Grid:
 def grid_of(setting: Any, **parts: Mapping[str, Any]) -> Grid:
     """The answer for one setting as a grid: over its ridge path, its rounds, or a single point."""
     fewest = min(np.ndim(v) for name, part in parts.items() if name != "facts" for v in part.values())
-    parts = {name: _risk_first(_apart(part, fewest)) for name, part in parts.items()}
+    parts = {name: _risk_first(apart(part, fewest)) for name, part in parts.items()}
     shape = max((np.shape(value) for part in parts.values() for value in part.values()), key=len)
     return Grid(
         {axis: _axis_values(setting, axis, length) for axis, length in _own_axes(setting, shape).items()},
@@ -216,7 +216,7 @@ def grid_of_dataset(dataset: "xarray.Dataset", setting: Any) -> Grid:
     wide = [name for name, column in columns.items() if column.ndim > fewest]
     for name in wide:
         dims = dataset[name].dims[:-1]
-        split = _apart({name: columns[name]}, fewest)
+        split = apart({name: columns[name]}, fewest)
         dataset = dataset.drop_vars(name).assign({one: (dims, part) for one, part in split.items()})
     extra = [dimension for dimension in dataset.sizes if dimension not in dataset.coords]
     own = _own_axes(setting, tuple(dataset.sizes[dimension] for dimension in extra), swept=True)
@@ -307,7 +307,7 @@ def _risk_first(quantities: Mapping[str, Any]) -> dict[str, np.ndarray]:
     }
 
 
-def _apart(quantities: Mapping[str, Any], fewest: int) -> dict[str, Any]:
+def apart(quantities: Mapping[str, Any], fewest: int) -> dict[str, Any]:
     """Quantities with an entry per group beside others with a single one: a quantity for each group."""
     parts = {}
     for name, value in quantities.items():

@@ -102,10 +102,18 @@ class PrunedClassifier(eqx.Module):
 
     Examples
     --------
+    A generator that errs, and an oracle that keeps the easy third of its rows:
+
+    >>> import freeridge as fr
+    >>> setting = fr.PrunedClassifier(
+    ...     phi=0.1, ridge=0.001, rho=0.8, rho_star=0.95, keep=fr.KeepEasy(0.3), label_noise=0.0
+    ... )
+    >>> setting.predict().ok
+    True
+
     With a perfect generator and many rows it is best to keep the hard third, with a generator that errs
     the easy one.
 
-    >>> import freeridge as fr
     >>> for rule in (fr.KeepRandom(), fr.KeepHard(0.3), fr.KeepEasy(0.3)):
     ...     perfect = fr.PrunedClassifier(phi=0.05, ridge=1e-3, keep=rule).predict()
     ...     errs = fr.PrunedClassifier(phi=0.05, ridge=1e-3, rho=0.8, keep=rule).predict()

@@ -78,6 +78,9 @@ class ZipfTail(eqx.Module):
     Clean data, a generator without the tail, and two per cent of real data that bring it back:
 
     >>> import freeridge as fr
+    >>> setting = fr.ZipfTail(beta=1.5, T=1e8, k=1000, real_share=0.02)
+    >>> round(float(setting.predict().risk), 6)
+    0.007473
     >>> round(float(fr.ZipfTail(beta=1.5, T=1e8).predict().risk), 6)
     0.002029
     >>> round(float(fr.ZipfTail(beta=1.5, T=1e8, k=1000).predict().risk), 6)

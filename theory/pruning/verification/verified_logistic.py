@@ -68,10 +68,16 @@ class VerifiedLogistic(eqx.Module):
 
     Examples
     --------
+    >>> import freeridge as fr
+    >>> setting = fr.VerifiedLogistic(
+    ...     d=107, n=5000, signal=1.5516, ridge=0.01, errors=fr.RandomErrors(0.6, 1.0, 0.3)
+    ... )
+    >>> setting.predict().ok
+    True
+
     Three labels in five are wrong. Without a verifier the learner is worse than chance; one that lets a third
     of the wrong labels through moves the breakdown point from 1/2 to 3/4:
 
-    >>> import freeridge as fr
     >>> from freeridge.theory.pruning.verification.label_errors import RandomErrors
     >>> for psi in (1.0, 1 / 3):
     ...     found = VerifiedLogistic(107, 5000, 1.5516, 0.01, RandomErrors(0.6, 1.0, psi)).predict()

@@ -1,0 +1,1 @@
+"""The explorer: a local page with a slider for every number of a setting (``freeridge explore``)."""

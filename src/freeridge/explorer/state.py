@@ -1,0 +1,183 @@
+"""All that is on the screen, as the address of the page has it: a refresh, or a friend, sees the same."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from freeridge.explorer.knobs import FIELD, NAME, Knob, knobs_of, moved
+from freeridge.explorer.ranges import ranges_of
+from freeridge.language import Description
+from freeridge.settings import setting_class, unknown
+from freeridge.solvers.errors import InvalidSetting
+from freeridge.starts import start_of
+
+AUTOMATIC, LINEAR, LOGARITHMIC = "automatic", "linear", "logarithmic"
+SCALES = (AUTOMATIC, LINEAR, LOGARITHMIC)
+_FAVOURITES = ("n", "T", "phi", "ridge")  # axes to begin with, where there are such
+
+
+@dataclass(frozen=True)
+class State:
+    """A description and how to look at it.
+
+    Parameters
+    ----------
+    description : Description
+    x : str
+        Knob along the axis.
+    low, high : float
+        Ends of the axis.
+    y : str
+        A second knob, for a phase diagram; empty for curves.
+    shown : tuple of str
+        Quantities; empty for the first.
+    scale : str
+        Of the values: one of :data:`SCALES`.
+    pins : tuple of str
+        Addresses of the curves that are kept for comparison.
+    """
+
+    description: Description
+    x: str
+    low: float
+    high: float
+    y: str = ""
+    shown: tuple[str, ...] = ()
+    scale: str = AUTOMATIC
+    pins: tuple[str, ...] = ()
+
+    def knob(self, name: str) -> Knob:
+        """A knob by its name.
+
+        Raises
+        ------
+        InvalidSetting
+            When there is none, with those there are.
+        """
+        knobs = {knob.name: knob for knob in knobs_of(self.description)}
+        if name not in knobs:
+            raise unknown("axis", name, knobs, "numbers of the setting are")
+        return knobs[name]
+
+    def query(self, *, pins: bool = True) -> str:
+        """The address, without what is as at the start."""
+        begin = start(self.description.setting)
+        parts: list[tuple[str, Any]] = [("setting", self.description.setting)]
+        for table, prefix in ((NAME, f"{NAME}."), (FIELD, "")):
+            texts, before = getattr(self.description, table), getattr(begin.description, table)
+            parts += [(prefix + name, text) for name, text in texts.items() if text != before.get(name)]
+        for name in ("x", "low", "high", "y", "scale"):
+            if getattr(self, name) != getattr(begin, name):
+                value = getattr(self, name)
+                parts.append((f"view.{name}", f"{value:.6g}" if isinstance(value, float) else value))
+        parts += [("view.show", name) for name in self.shown]
+        if pins:
+            parts += [("view.pin", pin) for pin in self.pins]
+        return urlencode(parts)
+
+
+@lru_cache(maxsize=128)
+def start(setting: str) -> State:
+    """A setting as its docstring has it, with the defaults of its other fields.
+
+    Examples
+    --------
+    >>> start("ZipfTail").x
+    'T'
+    """
+    cls = setting_class(setting)
+    description = start_of(cls, setting)
+    fields: dict[str, str] = {}
+    for name, parameter in inspect.signature(cls).parameters.items():
+        plain = isinstance(parameter.default, bool | int | float | str | tuple) or parameter.default is None
+        if name in description.fields or plain:
+            fields[name] = str(description.fields.get(name, repr(parameter.default)))
+    return with_axis(State(replace(description, fields=fields), "", 0.0, 1.0))
+
+
+def with_axis(state: State, x: str | None = None) -> State:
+    """The state with an axis over the whole range of a knob; of a favourite one when none is named."""
+    ranges = ranges_of(state.description)
+    live = {knob.name for knob in knobs_of(state.description) if knob.live}
+    names = [name for name in ranges if name in live] or list(ranges)
+    if not names:
+        raise InvalidSetting("setting", state.description.setting, "a setting with a number that can move")
+    endings = [(name, name.rpartition(".")[2]) for name in names]
+    chosen = x or next((n for f in _FAVOURITES for n, end in endings if end == f), names[0])
+    state.knob(chosen)
+    found = ranges.get(chosen)
+    low, high = (found.low, found.high) if found else (0.0, 1.0)
+    return replace(state, x=chosen, low=low, high=high)
+
+
+def read_query(query: str, allowed: Mapping[str, str]) -> State:
+    """The state that an address holds.
+
+    Parameters
+    ----------
+    query : str
+        With or without its question mark; empty for the first setting.
+    allowed : mapping of str to str
+        Settings that may be shown: an address must not run files.
+
+    Raises
+    ------
+    InvalidSetting
+        For a setting, a field or a view that does not exist.
+    """
+    pairs = parse_qsl(query.removeprefix("?"), keep_blank_values=True)
+    setting = dict(pairs).get("setting", "ModelCollapse")
+    if setting not in allowed:
+        raise unknown("setting", setting, allowed, "settings are")
+    state = start(setting)
+    let, fields = dict(state.description.let), dict(state.description.fields)
+    known = list(inspect.signature(setting_class(setting)).parameters)
+    view: dict[str, list[str]] = {}
+    for name, value in pairs:
+        prefix, _, rest = name.partition(".")
+        if prefix == NAME and rest in let:
+            let[rest] = value
+        elif prefix == "view" and rest in ("x", "low", "high", "y", "scale", "show", "pin"):
+            view.setdefault(rest, []).append(value)
+        elif name in known:
+            fields[name] = value
+        elif name != "setting":
+            raise unknown(name, value, known, f"{setting} has the fields")
+    fields = {name: fields[name] for name in known if name in fields}
+    state = replace(state, description=replace(state.description, let=let, fields=fields))
+    x = view.get("x", [state.x])[0]
+    if x != state.x:
+        state = with_axis(state, x)
+    scale = view.get("scale", [AUTOMATIC])[0]
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES, "scales are")
+    low, high = (_end(view.get(name, [""])[0], name, getattr(state, name)) for name in ("low", "high"))
+    shown, pins = (tuple(view.get(name, ())) for name in ("show", "pin"))
+    return replace(state, low=low, high=high, y=view.get("y", [""])[0], shown=shown, scale=scale, pins=pins)
+
+
+def turned(state: State, values: Mapping[str, float | str]) -> State:
+    """The state with other numbers in some knobs."""
+    texts = {}
+    for name, value in values.items():
+        knob = state.knob(name)
+        texts[knob] = value if isinstance(value, str) else knob.text(value)
+    return replace(state, description=moved(state.description, texts))
+
+
+def files(paths: tuple[Path, ...]) -> dict[str, str]:
+    """Settings in files of the user's own, by their path."""
+    for path in paths:
+        setting_class(str(path))
+    return {str(path): str(path) for path in paths}
+
+
+def _end(text: str, name: str, default: float) -> float:
+    try:
+        return float(text) if text else default
+    except ValueError:
+        raise InvalidSetting(name, text, "a number, an end of the axis") from None
