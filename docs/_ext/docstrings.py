@@ -76,10 +76,9 @@ def _plain(app: Sphinx, what: str, name: str, obj: object, options: Any, lines: 
 @cache
 def _explained() -> list[object]:
     """Fields of named tuples that the docstring of their class explains."""
-    tuples = [cls for name in _PLACES.values() if hasattr(cls := _lookup(name), "_fields")]
-    return [
-        vars(cls)[name] for cls in tuples if "Attributes\n" in (cls.__doc__ or "") for name in cls._fields
-    ]
+    found = map(_lookup, _PLACES.values())
+    told = [cls for cls in found if hasattr(cls, "_fields") and "Attributes\n" in (cls.__doc__ or "")]
+    return [vars(cls)[field] for cls in told for field in cls._fields]
 
 
 def _skip(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: Any) -> bool | None:
