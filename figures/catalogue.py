@@ -137,9 +137,9 @@ def _data(
     if data is None and mark not in computed:
         computed[mark] = entry.compute(Plan(plan.size, plan.seed, report))
     # Other words about the figure are no reason to compute it again.
-    data = (computed[mark] if data is None else data).assign_attrs(about)
-    save_dataset(data, folder / f"{entry.name}.nc")
-    return data
+    path = folder / f"{entry.name}.nc"
+    save_dataset((computed[mark] if data is None else data).assign_attrs(about), path)
+    return load_dataset(path)  # drawn from what is in the file, now as later
 
 
 def _save_pictures(entry: Entry, data: xr.Dataset, folder: Path) -> list[Path]:

@@ -59,7 +59,7 @@ def guided_digits(plan: Plan) -> xr.Dataset:
 def draw_guided_digits(data: xr.Dataset) -> Figure:
     """One row for each strength, the entropy above each digit; red where the learner names another class."""
     count = data.sizes["example"]
-    figure = Figure(figsize=(0.55 * count, 0.95 * data.sizes["strength"] + 0.2), layout="constrained")
+    figure = Figure(figsize=(0.55 * count, 0.75 * data.sizes["strength"] + 0.1), layout="constrained")
     axes = np.asarray(figure.subplots(data.sizes["strength"], count, squeeze=False))
     for (row, place), panel in np.ndenumerate(axes):
         here = data.isel(strength=row, example=place)
@@ -67,6 +67,7 @@ def draw_guided_digits(data: xr.Dataset) -> Figure:
         color = "0.25" if bool(here["agrees"]) else categories(2)[1]
         panel.set_title(f"{float(here['entropy']):.2f}", fontsize=7.5, color=color, pad=2)
         panel.set(xticks=[], yticks=[])
+        panel.spines[:].set(visible=True, color="0.75")
     for row, strength in enumerate(data["strength"].values):
         axes[row, 0].set_ylabel(rf"$\omega$ = {strength:g}", rotation=0, ha="right", va="center")
     return figure

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from freeridge.figures.record import Plan, record, simulation, theory
-from freeridge.figures.style import categories, legend, line_and_points, panels, shades
+from freeridge.figures.style import MARKERS, categories, legend, line_and_points, panels, shades
 from freeridge.theory.pruning.verification.label_errors import RandomErrors
 from freeridge.theory.pruning.verification.rates import breakdown_point
 from freeridge.theory.pruning.verification.retrained_logistic import RetrainedLogistic
@@ -85,11 +85,11 @@ def draw_verification(data: xr.Dataset) -> Figure:
     best = data.attrs["best_accuracy"]
     for (top, bottom), rows in zip(axes.T, data["real_rows"].values, strict=True):
         one = data.sel(real_rows=rows)
-        for name, color in zip(NAMES, colors, strict=True):
-            at = one.sel(verifier=name)
+        for name, color, marker in zip(NAMES, colors, MARKERS, strict=False):
+            at, look = one.sel(verifier=name), {"color": color, "marker": marker}
             x, mean, error = at["n_simulated"], at["accuracy_simulated"], at["accuracy_standard_error"]
-            line_and_points(top, (at["n"], at["accuracy"]), (x, mean, error), color=color)
-            line_and_points(bottom, (at["n"], best - at["accuracy"]), (x, best - mean, error), color=color)
+            line_and_points(top, (at["n"], at["accuracy"]), (x, mean, error), **look)
+            line_and_points(bottom, (at["n"], best - at["accuracy"]), (x, best - mean, error), **look)
         generator = float(one["generator_accuracy"])
         top.axhline(best, **_BEST)
         top.axhline(generator, **_GENERATOR)
@@ -99,7 +99,7 @@ def draw_verification(data: xr.Dataset) -> Figure:
     axes[0, 0].set(ylabel="accuracy", ylim=(0.78, 0.95))
     axes[1, 0].set(ylabel="best accuracy $-$ accuracy", ylim=(1e-3, 0.25))
     extra = [("best classifier", Line2D([], [], **_BEST)), ("generator", Line2D([], [], **_GENERATOR))]
-    legend(figure, NAMES, colors, ["o"] * len(NAMES), extra=extra)
+    legend(figure, NAMES, colors, extra=extra)
     return figure
 
 
@@ -113,8 +113,8 @@ def breakdown(plan: Plan) -> xr.Dataset:
     lines = theory(base, axes | {"errors.rate": dense})
     rates = np.linspace(0.05, 0.95, plan.choose(7, 19))
     points = simulation(base, axes | {"errors.rate": rates}, plan, plan.choose(6, 20))
-    facts = {"best_accuracy": float(ndtr(SIGNAL)), "breakdown": [float(mark) for mark in marks]}
-    return record({"": [lines, points]}, {"base": base}, plan, **facts)
+    breakdowns = xr.Dataset({"breakdown": ("errors.keep_wrong", marks)})
+    return record({"": [lines, points, breakdowns]}, {"base": base}, plan, best_accuracy=float(ndtr(SIGNAL)))
 
 
 def draw_breakdown(data: xr.Dataset) -> Figure:
@@ -122,16 +122,18 @@ def draw_breakdown(data: xr.Dataset) -> Figure:
     figure, axes = panels(1, len(WRONG_KEPT), sharey=True)
     sizes = data["n"].values
     colors = shades(len(sizes))
-    for panel, psi, mark in zip(axes[0], WRONG_KEPT, data.attrs["breakdown"], strict=True):
-        for n, color in zip(sizes, colors, strict=True):
+    for panel, psi, mark in zip(axes[0], WRONG_KEPT, data["breakdown"].values, strict=True):
+        for n, color, marker in zip(sizes, colors, MARKERS, strict=False):
             at = data.sel({"errors.keep_wrong": psi, "n": n})
             points = (
                 at["errors.rate_simulated"], at["accuracy_simulated"], at["accuracy_standard_error"]
             )  # fmt: skip
-            line_and_points(panel, (at["errors.rate"], at["accuracy"]), points, color=color)
+            line_and_points(panel, (at["errors.rate"], at["accuracy"]), points, color=color, marker=marker)
         panel.axvline(mark, **_BEST)
-        panel.set(xlabel="wrong labels $p$", title=rf"$\psi/\phi = {psi:.3g}$, $p_* = {mark:.3g}$")
+        panel.set(xlabel="share of wrong labels $p$", title=rf"$\psi/\phi = {psi:.3g}$, $p_* = {mark:.3g}$")
     axes[0, 0].set_ylabel("accuracy")
     labels = ["$n$ infinite" if np.isinf(n) else f"$n = {n:.0f}$" for n in sizes]
-    legend(figure, labels, colors, ["o"] * len(sizes), extra=[("breakdown point", Line2D([], [], **_BEST))])
+    # Infinitely many rows are not simulated.
+    markers = ["" if np.isinf(n) else marker for n, marker in zip(sizes, MARKERS, strict=False)]
+    legend(figure, labels, colors, markers, extra=[("breakdown point", Line2D([], [], **_BEST))])
     return figure
