@@ -45,7 +45,8 @@ def draw_loop(data: xr.Dataset) -> Figure:
         loc="right",
     )
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    title = "mean \N{PLUS-MINUS SIGN} s.e. over the seeds"
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, title=title)
     return figure
 
 

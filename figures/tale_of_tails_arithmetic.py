@@ -16,6 +16,7 @@ from freeridge.theory.arithmetic.experiment import GCDExperiment
 from freeridge.theory.arithmetic.record import first_learned
 from freeridge.theory.arithmetic.skills import factors
 
+UNIT, SEEN = 1e3, "examples seen (thousands)"
 _FROZEN: dict[str, Any] = {"color": "0.25", "linewidth": 0.8, "linestyle": "--"}
 
 
@@ -49,11 +50,11 @@ def late_skill(data: xr.Dataset) -> int:
 
 def _staircases(panel: Axes, data: xr.Dataset) -> None:
     """Number of divisors learned; on the clean curve the prime powers as they come."""
-    for name, x, color, line in _curves(data):
+    for name, x, look in _curves(data):
         label = f"{float(data['share'].sel(run=name)):.0%} true labels"
         label = {"clean": "clean", "AI": "AI data", "unlearning": "clean, then AI data"}.get(name, label)
         y = data["learned"].sel(run=name)[: len(x)]
-        panel.plot(x, y, drawstyle="steps-post", color=color, linestyle=line, label=label)
+        panel.plot(x, y, drawstyle="steps-post", label=label, **look)
     arrivals: dict[int, list[int]] = {}
     for divisor, examples in first_learned(data, "clean").items():
         if len(factors(divisor)) == 1:
@@ -61,11 +62,11 @@ def _staircases(panel: Axes, data: xr.Dataset) -> None:
     for examples, powers in arrivals.items():
         height = float(data["learned"].sel(run="clean", examples=examples))
         panel.annotate(
-            ", ".join(map(str, powers)), (examples / 1e6, height), (-2, 3),
+            ", ".join(map(str, powers)), (examples / UNIT, height), (-2, 3),
             textcoords="offset points", ha="right", fontsize=7.5,
         )  # fmt: skip
-    panel.axvline(data.attrs["teacher_examples"] / 1e6, **_FROZEN, label="teacher frozen")
-    panel.set(xlabel="examples seen (millions)", ylabel="divisors learned")
+    panel.axvline(data.attrs["teacher_examples"] / UNIT, **_FROZEN, label="teacher frozen")
+    panel.set(xlabel=SEEN, ylabel="divisors learned")
     panel.yaxis.set_major_locator(MaxNLocator(integer=True))
     panel.set_ylim(bottom=0)
     panel.set_xlim(left=-0.1 * panel.get_xlim()[1])  # room for the first of them
@@ -74,25 +75,28 @@ def _staircases(panel: Axes, data: xr.Dataset) -> None:
 def _late_skill(panel: Axes, data: xr.Dataset) -> None:
     """Accuracy on pairs with that divisor."""
     skill = late_skill(data)
-    for name, x, color, line in _curves(data):
-        y = data["accuracy"].sel(run=name, divisor=skill)[: len(x)]
-        panel.plot(x, y, color=color, linestyle=line)
-    panel.axvline(data.attrs["teacher_examples"] / 1e6, **_FROZEN)
-    panel.set(xlabel="examples seen (millions)", ylabel=f"accuracy where the divisor is {skill}")
+    for name, x, look in _curves(data):
+        panel.plot(x, data["accuracy"].sel(run=name, divisor=skill)[: len(x)], **look)
+    panel.axvline(data.attrs["teacher_examples"] / UNIT, **_FROZEN)
+    panel.set(xlabel=SEEN, ylabel=f"accuracy where the divisor is {skill}")
     panel.set_ylim(-0.03, 1.03)
 
 
-def _curves(data: xr.Dataset) -> list[tuple[str, np.ndarray, str, str]]:
-    """Name, examples in millions, colour and line of each run; unlearning begins where clean ends."""
+def _curves(data: xr.Dataset) -> list[tuple[str, np.ndarray, dict[str, Any]]]:
+    """Name, examples and look of each run; unlearning begins where clean ends.
+
+    Runs that learn the same lie on one another: later ones are thinner.
+    """
     names = data["run"].values.tolist()
     colors = [*categories(len(names) - 1), categories(1)[0]]
     curves = []
-    for name, color in zip(names, colors, strict=True):
+    for name, color, width in zip(names, colors, np.linspace(4.4, 1.2, len(names)), strict=True):
         count = int(data["loss"].sel(run=name).notnull().sum())
-        x = data["examples"].values[:count] / 1e6
+        x = data["examples"].values[:count] / UNIT
         if name == "unlearning":
-            x = x + data["examples"].values[-1] / 1e6
-        curves.append((name, x, color, ":" if name == "unlearning" else "-"))
+            x = x + data["examples"].values[-1] / UNIT
+        line = ":" if name == "unlearning" else "-"
+        curves.append((name, x, {"color": color, "linestyle": line, "linewidth": width}))
     return curves
 
 
