@@ -73,6 +73,13 @@ def _plain(app: Sphinx, what: str, name: str, obj: object, options: Any, lines: 
         lines[:] = with_roles(cleandoc(obj.__doc__ or "")).split("\n")
 
 
+def _without_arrays(
+    app: Sphinx, what: str, name: str, obj: object, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Defaults that are settings, ``KeepRandom()`` instead of ``KeepRandom(fraction=f64[])``."""
+    return re.sub(r"\(\w+=f64\[\]\)", "()", signature or "") or None, returns
+
+
 @cache
 def _explained() -> list[object]:
     """Fields of named tuples that the docstring of their class explains."""
@@ -141,6 +148,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("autodoc-process-docstring", _process, priority=400)  # before napoleon, which takes 500
     app.connect("autodoc-process-docstring", _plain, priority=600)
+    app.connect("autodoc-process-signature", _without_arrays)
     app.connect("autodoc-skip-member", _skip)
     app.connect("missing-reference", _resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
