@@ -79,6 +79,8 @@ def as_real(name: str, value: Any) -> Array:
         return value
     if isinstance(value, jax.core.Tracer) and jnp.issubdtype(value.dtype, jnp.integer):
         return value.astype(jnp.float64)
+    if isinstance(value, list | tuple) and any(isinstance(entry, jax.core.Tracer) for entry in value):
+        return jnp.stack([as_real(name, entry) for entry in value])
     try:
         array = np.asarray(value)
     except (TypeError, ValueError):

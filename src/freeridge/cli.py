@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 import freeridge
 from freeridge import tasks
 from freeridge.experiments import gcd, practice, subpopulations
+from freeridge.exploring import explore
 from freeridge.options import COMMON, DRAWS, Common, Draws, Flag, Size, Suite, Words
 from freeridge.solvers.errors import InvalidSetting, unknown
 
@@ -288,6 +289,7 @@ def figures(
     return 0
 
 
+app.command(explore)
 app.command(gcd)
 app.command(practice)
 app.command(subpopulations)

@@ -137,7 +137,9 @@ def describe(words: Sequence[str]) -> Description:
     """
     places, fields = split_words(words)
     if len(places) != 1:
-        raise InvalidSetting("SETTING", places, f"one of {', '.join(settings())}, or the path of one TOML file or Python file")
+        raise InvalidSetting(
+            "SETTING", places, f"one of {', '.join(settings())}, or the path of one TOML file or Python file"
+        )
     place = places[0]
     if is_setting(place):
         return Description(place, fields=fields)

@@ -1,7 +1,7 @@
-"""The settings there are: public classes of ``freeridge.theory`` that predict and simulate, found by reading.
+"""The settings there are: public classes of ``freeridge.theory`` with ``predict`` and ``simulate``.
 
-Nothing is registered: a file put into ``theory/`` is on the command line and in the explorer. A file elsewhere
-is named by its path, ``least_squares.py`` or ``least_squares.py:LeastSquares`` where it holds several.
+Nothing is registered: a file that is put into ``theory/`` is on the command line and in the explorer. One
+elsewhere is named by its path, ``least_squares.py``, or ``least_squares.py:LeastSquares`` of several.
 """
 
 import ast
@@ -95,7 +95,9 @@ def _class_in(path: Path, wanted: str, name: str) -> type:
         raise unknown("SETTING", name, names, f"settings, classes with predict and simulate, in {path.name}:")
     if not wanted and len(names) != 1:
         held = ", ".join(f"{path.name}:{one}" for one in names) or "none"
-        raise InvalidSetting("SETTING", name, f"a file with one class that predicts and simulates; has {held}")
+        raise InvalidSetting(
+            "SETTING", name, f"a file with one class that predicts and simulates; has {held}"
+        )
     found: type = getattr(_imported(path), wanted or names[0])
     return found
 
@@ -115,5 +117,7 @@ def _imported(path: Path) -> object:
         del sys.modules[module_name]
         line = next((f.lineno for f in reversed(inspect.trace()) if f.filename == str(path)), "?")
         reason = f"{type(error).__name__}: {error}"
-        raise InvalidSetting(f"{path.name}, line {line}", path.stem, f"a file that can be run; {reason}") from error
+        raise InvalidSetting(
+            f"{path.name}, line {line}", path.stem, f"a file that can be run; {reason}"
+        ) from error
     return module

@@ -160,5 +160,7 @@ def _told_apart(knobs: list[Knob]) -> list[Knob]:
     result = []
     for knob in knobs:
         seen[knob.name] = seen.get(knob.name, 0) + 1
-        result.append(knob if seen[knob.name] == 1 else replace(knob, name=f"{knob.name} ({seen[knob.name]})"))
+        result.append(
+            knob if seen[knob.name] == 1 else replace(knob, name=f"{knob.name} ({seen[knob.name]})")
+        )
     return result

@@ -150,7 +150,9 @@ def _loop(
             columns.append({})
     example = next((column for column in columns if column), None)
     if example is None:
-        raise InvalidSetting(still.name, list(axes[still.name]), "at least one value that the setting accepts")
+        raise InvalidSetting(
+            still.name, list(axes[still.name]), "at least one value that the setting accepts"
+        )
     refused = {
         name: np.full_like(part, Code.INVALID if name == "code" else np.nan) for name, part in example.items()
     }

@@ -63,7 +63,8 @@ def ranges_of(description: Description) -> dict[str, Range]:
     Examples
     --------
     >>> from freeridge.language import Description
-    >>> ranges_of(Description("PrunedClassifier", fields={"phi": "0.1", "ridge": "0.01", "rho": "0.8"}))["rho"]
+    >>> pruned = Description("PrunedClassifier", fields={"phi": "0.1", "ridge": "0.01", "rho": "0.8"})
+    >>> ranges_of(pruned)["rho"]
     Range(low=-1.0, high=1.0, log=False, whole=False)
     """
     tables = (tuple((k, str(v)) for k, v in table.items()) for table in (description.let, description.fields))

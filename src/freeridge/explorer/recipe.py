@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from freeridge.explorer.knobs import NAME, Knob, knobs_of, moved
+from freeridge.explorer.knobs import NAME, Knob, moved
 from freeridge.explorer.ranges import ranges_of
 from freeridge.explorer.state import State, start, with_axis
 from freeridge.expressions import CONSTRUCTORS
@@ -59,7 +59,9 @@ def python(state: State, points: int = POINTS) -> str:
     # From the last to the first: an argument in place of each number.
     description = moved(state.description, names)
     inner = {knob.key for knob in knobs if knob.table == NAME and knob.name == knob.key}
-    lines = [f"    {name} = {_code(str(text))}" for name, text in description.let.items() if name not in inner]
+    lines = [
+        f"    {name} = {_code(str(text))}" for name, text in description.let.items() if name not in inner
+    ]
     defaults = _defaults(state)
     fields = [
         f"        {name}={_code(str(text))},"
@@ -93,7 +95,11 @@ def command(state: State, points: int = POINTS) -> str:
         name: text for name, text in state.description.fields.items() if str(text) != defaults.get(name)
     }
     if not state.description.let:
-        words = [f"--{name.replace('_', '-')} {shlex.quote(str(text))}" for name, text in fields.items() if name not in axes]
+        words = [
+            f"--{name.replace('_', '-')} {shlex.quote(str(text))}"
+            for name, text in fields.items()
+            if name not in axes
+        ]
         words += [f"--{name.replace('_', '-')} {shlex.quote(text)}" for name, text in axes.items()]
         return " \\\n    ".join([f"freeridge sweep {state.description.setting}", *words, out]) + "\n"
     tables: list[tuple[str, Mapping[str, str]]] = [

@@ -4,7 +4,7 @@ import csv
 import io
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -38,6 +38,7 @@ class Curve:
     x: np.ndarray
     values: Mapping[str, np.ndarray]
     code: np.ndarray
+    seconds: float
     simulated: Points | None = None
 
 
@@ -85,9 +86,7 @@ class Screen:
         writer = csv.writer(text, lineterminator="\n")
         if self.state.y:
             writer.writerow([self.state.x, self.state.y, self.shown[0]])
-            writer.writerows(
-                [x, y, self.z[j, i]] for j, y in enumerate(self.y) for i, x in enumerate(self.x)
-            )
+            writer.writerows([x, y, self.z[j, i]] for j, y in enumerate(self.y) for i, x in enumerate(self.x))
             return text.getvalue()
         writer.writerow(["curve", "kind", self.state.x, *self.names, "code"])
         for curve in self.curves:
@@ -125,19 +124,18 @@ def compute(state: State, simulated: Mapping[str, Points], allowed: Mapping[str,
     >>> found.message, found.names[0], len(found.curves[0].x)
     ('certified', 'risk', 200)
     """
-    begun = time.perf_counter()
     if state.y:
-        return _diagram(state, begun)
+        return _diagram(state)
     here = state.query(pins=False)
     curve = _curve(here, tuple(allowed))
     names = list(curve.values)
     shown = [name for name in state.shown if name in names] or names[:1]
-    curves = [_labelled(curve, "current", simulated.get(here))]
+    curves = [replace(curve, label="current", simulated=simulated.get(here))]
     for number, pin in enumerate(state.pins, 1):
-        other = _curve(pin, tuple(allowed))
-        curves.append(_labelled(other, f"pin {number}: {difference(pin, here)}", simulated.get(pin)))
+        label = f"pin {number}: {difference(pin, here)}"
+        curves.append(replace(_curve(pin, tuple(allowed)), label=label, simulated=simulated.get(pin)))
     message = tally(curve.code)[1]
-    return Screen(state, names, shown, curves, message=message, seconds=time.perf_counter() - begun)
+    return Screen(state, names, shown, curves, message=message, seconds=curve.seconds)
 
 
 def points_of(state: State) -> int:
@@ -164,13 +162,10 @@ def difference(pin: str, here: str) -> str:
 def _curve(query: str, allowed: tuple[str, ...]) -> Curve:
     state = read_query(query, dict.fromkeys(allowed, ""))
     x = axis_values(state, state.knob(state.x), points_of(state))
+    begun = time.perf_counter()
     columns = evaluate(state.description, {state.x: list(x)})
-    quantities = _flat(columns)
-    return Curve("", x, quantities, columns["code"].reshape(len(x), -1).max(axis=1))
-
-
-def _labelled(curve: Curve, label: str, simulated: Points | None) -> Curve:
-    return Curve(label, curve.x, curve.values, curve.code, simulated)
+    seconds = time.perf_counter() - begun
+    return Curve("", x, _flat(columns), columns["code"].reshape(len(x), -1).max(axis=1), seconds)
 
 
 def _flat(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -181,19 +176,18 @@ def _flat(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return dict(sorted(quantities.items(), key=lambda item: not item[0].startswith("risk")))
 
 
-def _diagram(state: State, begun: float) -> Screen:
+def _diagram(state: State) -> Screen:
     knobs = state.knob(state.x), state.knob(state.y)
     if state.x == state.y:
         raise InvalidSetting("second axis", state.y, "another number than that of the first")
     side = min(SIDE, max(_FEWEST, round(POINTS / 9 if points_of(state) < POINTS else SIDE)))
     x, y = (axis_values(state, knob, side) for knob in knobs)
     inner, outer = np.meshgrid(x, y)
+    begun = time.perf_counter()
     columns = evaluate(state.description, {state.x: inner.ravel().tolist(), state.y: outer.ravel().tolist()})
     quantities = _flat(columns)
     names = list(quantities)
     shown = [name for name in state.shown if name in names][:1] or names[:1]
     z = quantities[shown[0]].reshape(len(y), len(x))
-    message = tally(columns["code"])[1]
-    return Screen(
-        state, names, shown, x=x, y=y, z=z, message=message, seconds=time.perf_counter() - begun
-    )
+    seconds = time.perf_counter() - begun
+    return Screen(state, names, shown, x=x, y=y, z=z, message=tally(columns["code"])[1], seconds=seconds)

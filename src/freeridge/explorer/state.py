@@ -4,19 +4,19 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from freeridge.explorer.knobs import FIELD, NAME, Knob, knobs_of, moved
 from freeridge.explorer.ranges import ranges_of
 from freeridge.language import Description
-from freeridge.settings import setting_class, unknown
-from freeridge.solvers.errors import InvalidSetting
+from freeridge.settings import setting_class, settings
+from freeridge.solvers.errors import InvalidSetting, unknown
 from freeridge.starts import start_of
 
 AUTOMATIC, LINEAR, LOGARITHMIC = "automatic", "linear", "logarithmic"
 SCALES = (AUTOMATIC, LINEAR, LOGARITHMIC)
+_FIRST = "ModelCollapse"
 _FAVOURITES = ("n", "T", "phi", "ridge")  # axes to begin with, where there are such
 
 
@@ -130,7 +130,8 @@ def read_query(query: str, allowed: Mapping[str, str]) -> State:
         For a setting, a field or a view that does not exist.
     """
     pairs = parse_qsl(query.removeprefix("?"), keep_blank_values=True)
-    setting = dict(pairs).get("setting", "ModelCollapse")
+    first = next((name for name in allowed if name not in settings()), _FIRST)
+    setting = dict(pairs).get("setting", first)
     if setting not in allowed:
         raise unknown("setting", setting, allowed, "settings are")
     state = start(setting)
@@ -167,13 +168,6 @@ def turned(state: State, values: Mapping[str, float | str]) -> State:
         knob = state.knob(name)
         texts[knob] = value if isinstance(value, str) else knob.text(value)
     return replace(state, description=moved(state.description, texts))
-
-
-def files(paths: tuple[Path, ...]) -> dict[str, str]:
-    """Settings in files of the user's own, by their path."""
-    for path in paths:
-        setting_class(str(path))
-    return {str(path): str(path) for path in paths}
 
 
 def _end(text: str, name: str, default: float) -> float:
