@@ -28,6 +28,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx-mathjax-offline",
     "sphinxcontrib.bibtex",
+    "api_names",
     "docstrings",
     "gallery",
     "offline",

@@ -80,6 +80,27 @@ def test_every_link_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize(
+    ("docstring", "read"),
+    [
+        (r"Row $i$ of $\Sigma$.", r"Row :math:`i` of :math:`\Sigma`."),
+        ("The $n$th of\nthe $p$-values", "The :math:`n`\\ th of\nthe :math:`p`-values"),
+        ("over\n\n  $$ a +\n     b $$.\n\nlines", "over\n\n\n  .. math::\n\n     a +\n     b.\n\n\nlines"),
+        ("``$HOME`` costs ``$1``", "``$HOME`` costs ``$1``"),
+        ('>>> print("$x$")\n$x$', '>>> print("$x$")\n$x$'),
+        ("truth : RandomVector\n    True.", "truth : :class:`~freeridge.RandomVector`\n    True."),
+        ("Returns\n-------\nEstimate", "Returns\n-------\n:class:`~freeridge.Estimate`"),
+        ("derived in ``docs/solver.md``", "derived in :doc:`/solver`"),
+    ],
+)
+def test_docstrings_become_what_sphinx_reads(
+    docstring: str, read: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("sphinx", reason="needs the extra docs")
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    assert import_module("docstrings").with_roles(docstring) == read
+
+
+@pytest.mark.parametrize(
     ("text", "loads"),
     [
         ('<a class="reference external" href="https://arxiv.org/abs/2410.04840">paper</a>', False),
