@@ -16,6 +16,7 @@ from freeridge.figures.style import PARAMETERS
 from freeridge.solvers.results import Code
 
 NOT_DRAWN = "The picture is drawn by `make docs`; this build of the pages left it out."
+WIDE = 700  # pixels of a screen: pictures of several panels side by side
 # Where a figure of ours stands beside the paper.
 PLACES = {"none": "not in the paper", "number unknown": "its number in the paper is not known to us"}
 
@@ -81,7 +82,8 @@ def _picture(entry: Entry, folder: Path, pictures: Path) -> str:
     path = pictures / f"{entry.name}.png"
     with Image.open(path) as picture:
         width = round(picture.width * PARAMETERS["figure.dpi"] / PARAMETERS["savefig.dpi"])
-    options = {"alt": entry.shows, "width": f"{width}px", "class": "gallery-picture"}
+    kind = "gallery-picture gallery-wide" if width > WIDE else "gallery-picture"
+    options = {"alt": entry.shows, "width": f"{width}px", "class": kind}
     lines = [
         f"```{{image}} {_relative(path, folder)}",
         *(f":{key}: {value}" for key, value in options.items()),

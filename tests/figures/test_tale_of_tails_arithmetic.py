@@ -44,7 +44,7 @@ def test_curves_are_those_of_the_record(data: xr.Dataset) -> None:
     assert np.asarray(ai.get_ydata()).tolist() == np.asarray(mixed.get_ydata()).tolist() == [1, 2, 2, 2]
     assert np.asarray(unlearning.get_ydata()).tolist() == [4, 2]
     assert float(np.asarray(unlearning.get_xdata())[0]) > float(np.asarray(clean.get_xdata())[-1])
-    assert np.asarray(frozen.get_xdata()).tolist() == [0.0064, 0.0064]
+    assert np.asarray(frozen.get_xdata()).tolist() == [6.4, 6.4]  # thousands
     assert [text.get_text() for text in counts.texts] == ["2", "3"]
     assert np.asarray(skill.get_lines()[0].get_ydata()).tolist() == [0, 0, 1, 1]
     law, told = histogram.get_lines()
