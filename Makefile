@@ -12,16 +12,24 @@ OUT ?= out/figures
 # worker processes of `make test`
 JOBS ?= 2
 
-.PHONY: figures test validate bench docs clean
+.PHONY: figures explore test browser validate bench docs clean
 
 figures: $(VENV)/.core
 	$(BIN)/freeridge figures $(FIGURES) --size $(SIZE) --out $(OUT)
+
+# the local page; settings of your own: make explore FILES="mine.py"
+explore: $(VENV)/.docs
+	$(BIN)/freeridge explore $(FILES)
 
 test: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n $(JOBS)
+
+# the explorer in a headless Chromium, which is expected on the PATH (or CHROMIUM=/where/it/is)
+browser: $(VENV)/.test
+	$(BIN)/pytest tests/explorer -m browser
 
 # minutes, not seconds: the slow tests, then theory against simulation over all regimes
 validate: $(VENV)/.test

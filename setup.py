@@ -14,7 +14,6 @@ FOLDERS = ("theory", "solvers", "figures")
 package_dir = {"": "src"}
 packages = find_packages("src")
 if not all((Path(__file__).parent / "src" / "freeridge" / folder).is_dir() for folder in FOLDERS):
-    packages = ["freeridge"]
     for folder in FOLDERS:
         package_dir[f"freeridge.{folder}"] = folder
         packages += [f"freeridge.{folder}"]

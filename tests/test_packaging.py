@@ -63,7 +63,12 @@ def build(tree: Path, *options: str) -> list[Path]:
 
 def modules_of(tree: Path) -> set[str]:
     """Every module that the wheel must hold, as paths inside the wheel."""
-    inside = {f"freeridge/{path.name}" for path in (tree / "src" / "freeridge").glob("*.py")}
+    source = tree / "src"
+    inside = {
+        path.relative_to(source).as_posix()
+        for pattern in ("*.py", "explorer/*.py")
+        for path in (source / "freeridge").glob(pattern)
+    }
     for folder in FOLDERS:
         inside |= {f"freeridge/{path.relative_to(tree).as_posix()}" for path in (tree / folder).rglob("*.py")}
     return inside
@@ -80,7 +85,8 @@ def test_wheel_holds_and_imports_all_packages(tmp_path: Path, links: bool, optio
         names = set(archive.namelist())
         archive.extractall(site)
     assert {name for name in names if name.endswith(".py")} == modules_of(tree)
-    assert {"freeridge/py.typed", "freeridge/solvers/inner/example.toml"} <= names
+    data = ("py.typed", "solvers/inner/example.toml", "explorer/assets/explorer.css")
+    assert {f"freeridge/{name}" for name in data} <= names
 
     code = "import freeridge.theory, freeridge.solvers.inner, freeridge.solvers.errors, freeridge.figures"
     code += "; print(freeridge.__file__, freeridge.__version__)"

@@ -23,6 +23,11 @@ def test_numbers_become_float64(value: Any) -> None:
     assert float(real) == 1.0
 
 
+def test_traced_numbers_in_a_list_are_an_array() -> None:
+    traced = jax.jit(lambda x: as_real("values", [x, 2.0, 2 * x]))(1.0)
+    np.testing.assert_array_equal(traced, [1.0, 2.0, 2.0])
+
+
 @pytest.mark.parametrize("value", [[1, 2], (1.0, 2.0), np.array([1, 2]), range(1, 3)])
 def test_sequences_become_arrays(value: Any) -> None:
     np.testing.assert_array_equal(as_real("values", value), [1.0, 2.0])

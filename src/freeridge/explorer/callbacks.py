@@ -158,14 +158,8 @@ def connect_picture(app: Dash, names: Mapping[str, str]) -> None:
                 screen = compute(state, points(simulated), names)
             except InvalidSetting as error:
                 same = [[no_update] * len(held) for held in (sliders, sliders, ctx.outputs_list[9])]
-                return (
-                    no_update,
-                    str(error),
-                    *[no_update] * 4,
-                    boxes,
-                    *same,
-                    no_update,
-                )  # a slider stays where it is until its box holds something
+                # What is in a box stays, and its slider where it was.
+                return no_update, str(error), *[no_update] * 4, boxes, *same, no_update
             size = len(screen.curves[0].x) if screen.curves else len(screen.x)
             return (
                 figure(screen), problem, _status(screen), python(state, size), command(state, size),

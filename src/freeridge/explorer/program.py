@@ -1,6 +1,7 @@
 """One compiled program for every position of the live knobs of a description, kept for the next position."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from threading import Lock
@@ -73,15 +74,12 @@ def evaluate(description: Description, axes: Mapping[str, Sequence[float]]) -> C
 
 
 def seconds_per_point(description: Description) -> float:
-    """How long a point takes once it is compiled, as measured at the first call."""
+    """How long a point takes once it is compiled, as measured."""
     live = [knob for knob in knobs_of(description) if knob.live]
     program = _program(_shape(description, live))
-    if program.seconds is None:
+    while len(program.seconds) < 2:  # the first call compiles
         evaluate(description, {})
-        start = time.perf_counter()
-        evaluate(description, {})
-        program.seconds = (time.perf_counter() - start) / _CALL
-    return program.seconds
+    return min(program.seconds)
 
 
 class _Program:
@@ -90,7 +88,7 @@ class _Program:
     def __init__(self, lane: Callable[[Any], Prediction]) -> None:
         self.compiled = jax.jit(jax.vmap(lane))
         self.lock = Lock()
-        self.seconds: float | None = None
+        self.seconds: deque[float] = deque(maxlen=20)  # per point, in the latest calls
 
     def columns(self, rows: np.ndarray, valid: np.ndarray) -> Columns:
         parts = []
@@ -98,7 +96,9 @@ class _Program:
             kept = min(_CALL, len(rows) - start)
             lanes = np.minimum(np.arange(start, start + _CALL), len(rows) - 1)  # the last call is filled up
             with self.lock:
+                begun = time.perf_counter()
                 part = predict_chunk(self.compiled, rows[lanes], valid[lanes])
+                self.seconds.append((time.perf_counter() - begun) / _CALL)
             parts.append({name: column[:kept] for name, column in part.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
