@@ -16,9 +16,15 @@ from tests.docs.commands import Commands, lines
 from tests.docs.outputs import claims, says
 from tests.docs.synopsis import SYNOPSIS, check_synopsis
 
+from freeridge.derivations import read_derivation
+from freeridge.options import COMMON
+from freeridge.tasks import read_task
+
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 SHELL = {"bash", "console", "indented", "sh"}
-# Blocks that hold nothing to run; text right below code is what the code prints.
+# Right below code these are what the code prints.
+OUTPUT = {"json", "latex", "text"}
+# Blocks that hold nothing to run.
 IDLE = {"bibtex", "latex", "text"} | {
     f"{{{name}}}" for name in ("bibliography", "eval-rst", "figure", "image", "include", "math", "toctree")
 }
@@ -65,9 +71,11 @@ class Session:
 
     def _run(self, block: Block) -> None:
         assert not block.marks or block.kind.startswith("{"), f"{block}: unknown marks {block.marks}"
-        if block.below and block.kind in ("json", "text"):
+        if block.below and block.kind in OUTPUT:
             assert self.output is None or says(block.text, self.output), f"{block}: printed {self.output}"
-        elif block.kind == "python":
+            return
+        self.output = ""
+        if block.kind == "python":
             self._script(block)
         elif block.kind == "pycon":
             self._examples(block)
@@ -77,6 +85,7 @@ class Session:
             self._shell(block)
         else:
             assert block.kind in IDLE, f"{block}: no test knows this kind of block"
+            assert "code-block" not in block.text and ">>>" not in block.text, f"{block}: code inside"
 
     def _script(self, block: Block) -> None:
         code = compile(shorter(block.placed), name(block.page), "exec", dont_inherit=True)
@@ -131,12 +140,17 @@ class Session:
             np.save(file, DATA[file](np.random.default_rng(0)))
         with open("page.toml", "w", encoding="utf-8") as written:
             written.write(block.text)
-        verbs = ["derive"] if "symbols" in content else ["predict"] + ["sweep"] * ("sweep" in content)
-        for verb in verbs:
-            self.commands.freeridge([verb, "page.toml"])
+        derives, sweeps = "symbols" in content, "sweep" in content
+        if self._idle(block.text) and derives:
+            read_derivation(["page.toml"]).traces()
+        elif self._idle(block.text):
+            read_task(["page.toml"], COMMON, swept=sweeps)
+        else:
+            for verb in ["derive"] if derives else ["predict"] + ["sweep"] * sweeps:
+                self.commands.freeridge([verb, "page.toml"])
 
     def _shell(self, block: Block) -> None:
-        self.output, synopsis = "", []
+        synopsis = []
         for command, expected in lines(block):
             if SYNOPSIS.match(command):
                 synopsis.append(command)

@@ -19,8 +19,21 @@ from tests.docs.synopsis import verbs
 # What costs more than a second or two of processor time with compiled programs at hand: every block of Python
 # and every command that holds one of these, and with dots all that follows. An empty one is in every block.
 SLOW: dict[str, tuple[str, ...]] = {
-    "README.md": ("BiasAmplification(", "compare_groups(", "fr.derive(", "SpuriousLogistic("),
+    "README.md": (
+        *("BiasAmplification(", "compare_groups(", "fr.derive(", "PrunedClassifier(", "SpuriousLogistic("),
+        *("freeridge validate", "freeridge derive", "freeridge gcd", "freeridge practice"),
+        *("freeridge subpopulations", "phase-diagram", "tail-mixing", "curation.toml", "spurious-feature"),
+    ),
+    "docs/choosing.md": ("truth = ...",),
+    "docs/command-line.md": ("RidgeMixture", "BiasAmplification", "[symbols]"),
     "docs/compiler-tutorial.md": ("n_1, n_2, m = fr.dims...",),
+    "docs/concepts.md": ("for _ in range(200)", "for d in (50, 100, 200)", "jax.grad(risk)"),
+    "docs/figures.md": ("draw",),
+    "docs/practice.md": ("freeridge practice", "DeliberatePractice"),
+    "docs/subpopulations.md": ("freeridge subpopulations",),
+    "docs/theory/arithmetic.md": ("gcd",),
+    "docs/theory/guided-generation.md": ("guided_test",),
+    "docs/theory/real-features.md": ("compare_groups",),
 }
 PAGES = [page for page in pages() if read_blocks(page)]
 LARGE = [page for page in PAGES if name(page) in SLOW]
