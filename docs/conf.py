@@ -32,6 +32,7 @@ extensions = [
     "docstrings",
     "gallery",
     "offline",
+    "top_pages",
 ]
 exclude_patterns = ["_build", "_ext"]
 nitpicky = True

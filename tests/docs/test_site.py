@@ -100,6 +100,14 @@ def test_docstrings_become_what_sphinx_reads(
     assert import_module("docstrings").with_roles(docstring) == read
 
 
+def test_links_to_pages_at_the_top_lead_to_their_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sphinx", reason="needs the extra docs")
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    to_copies = import_module("top_pages").to_copies
+    assert to_copies("[a](../CONTRIBUTING.md), [b](x.md)", "solver") == "[a](contributing.md), [b](x.md)"
+    assert to_copies("[a](../../CHANGELOG.md#b)", "theory/bias") == "[a](../changelog.md#b)"
+
+
 @pytest.mark.parametrize(
     ("text", "loads"),
     [
