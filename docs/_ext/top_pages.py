@@ -1,4 +1,4 @@
-"""Links to pages at the top of the repository, as code hosts follow them, lead to their copies on the site."""
+"""Links to pages at the top of the repository, as code hosts follow them, lead to copies on the site."""
 
 import re
 
