@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -45,6 +46,8 @@ DATA = {
 class Session:
     """Runs blocks; what is slow is only compiled, or parsed, unless the session may take its time.
 
+    A block that is marked with ``file=NAME`` behind its language is that file for all that follow.
+
     Parameters
     ----------
     commands : Commands
@@ -70,7 +73,10 @@ class Session:
             raise
 
     def _run(self, block: Block) -> None:
-        assert not block.marks or block.kind.startswith("{"), f"{block}: unknown marks {block.marks}"
+        for mark in () if block.kind.startswith("{") else block.marks:
+            key, _, file = mark.partition("=")
+            assert key == "file" and file, f"{block}: unknown mark {mark}"
+            Path(file).write_text(block.text, encoding="utf-8")
         if block.below and block.kind in OUTPUT:
             assert self.output is None or says(block.text, self.output), f"{block}: printed {self.output}"
             return
@@ -138,8 +144,7 @@ class Session:
         content = tomllib.loads(block.text)
         for file in re.findall(r"load\('(.*?)'\)", block.text):
             np.save(file, DATA[file](np.random.default_rng(0)))
-        with open("page.toml", "w", encoding="utf-8") as written:
-            written.write(block.text)
+        Path("page.toml").write_text(block.text, encoding="utf-8")
         derives, sweeps = "symbols" in content, "sweep" in content
         if self._idle(block.text) and derives:
             read_derivation(["page.toml"]).traces()

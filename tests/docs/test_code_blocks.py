@@ -7,9 +7,11 @@ is compiled, or its arguments parsed, in the fast tests, and run by the slow one
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pytest
 from tests.docs.blocks import ROOT, name, pages, read_blocks
 from tests.docs.commands import Commands
@@ -20,15 +22,18 @@ from tests.docs.synopsis import verbs
 # and every command that holds one of these, and with dots all that follows. An empty one is in every block.
 SLOW: dict[str, tuple[str, ...]] = {
     "README.md": (
-        *("BiasAmplification(", "compare_groups(", "fr.derive(", "PrunedClassifier(", "SpuriousLogistic("),
-        *("freeridge validate", "freeridge derive", "freeridge gcd", "freeridge practice"),
-        *("freeridge subpopulations", "phase-diagram", "tail-mixing", "curation.toml", "spurious-feature"),
+        *("BiasAmplification(", "compare_groups(", "fr.derive(", "ZipfTail(", "PrunedClassifier("),
+        *("GaussianMixture(", "SpuriousLogistic(", "freeridge validate", "freeridge derive", "freeridge fit"),
+        *("freeridge gcd", "freeridge practice", "freeridge subpopulations", "freeridge figures"),
+        *("phase-diagram", "tail-mixing", "curation.toml", "spurious-feature"),
     ),
     "docs/choosing.md": ("truth = ...",),
     "docs/command-line.md": ("RidgeMixture", "BiasAmplification", "[symbols]"),
     "docs/compiler-tutorial.md": ("n_1, n_2, m = fr.dims...",),
     "docs/concepts.md": ("for _ in range(200)", "for d in (50, 100, 200)", "jax.grad(risk)"),
+    "docs/errata.md": ("ZipfTail(", "PrunedClassifier("),
     "docs/figures.md": ("draw",),
+    "docs/fitting.md": ("freeridge fit", "fit_curve"),
     "docs/practice.md": ("freeridge practice", "DeliberatePractice"),
     "docs/subpopulations.md": ("freeridge subpopulations",),
     "docs/theory/arithmetic.md": ("gcd",),
@@ -40,11 +45,17 @@ LARGE = [page for page in PAGES if name(page) in SLOW]
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of its own, with what a clone has at hand."""
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder of its own, with what a clone has at hand; modules and figures made there do not outlive it."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    yield
+    for module in set(sys.modules) - before:
+        if str(getattr(sys.modules[module], "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[module]
+    plt.close("all")
 
 
 def run(page: Path, ask: Any, slow: tuple[str, ...]) -> None:
@@ -52,8 +63,6 @@ def run(page: Path, ask: Any, slow: tuple[str, ...]) -> None:
     session = Session(Commands(ask), slow)
     for block in read_blocks(page):
         session.run(block)
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.mark.usefixtures("here")

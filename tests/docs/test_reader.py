@@ -77,7 +77,7 @@ def test_every_block_is_found(page: Any) -> None:
     [
         ("```rust\nx\n```", "no test knows this kind"),
         ("```\nx\n```", "no test knows this kind"),
-        ("```python skip\nx\n```", "unknown marks"),
+        ("```python skip\nx\n```", "unknown mark skip"),
         ("```python\nx = 1\nprint(x)  # 2\n```", r"page.md:3: said \['2'\], printed \['1\\n'\]"),
         ("```python\nfor x in (1, 2):\n    print(x)  # 1\n```", r"page.md:3"),
         ("```python\nx = 1\nx  # 1\n```", "line 3 states a value that a script does not show"),
@@ -154,6 +154,13 @@ def test_what_is_slow_is_only_read(page: Any, ask: Any) -> None:
     ):
         session.run(block)
     assert session.namespace["x"] == 1
+
+
+def test_a_block_may_be_a_file(page: Any, ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for block in page("```python file=new.py\nx = 1\n```\n\n    freeridge --version"):
+        Session(Commands(ask), ()).run(block)
+    assert (tmp_path / "new.py").read_text(encoding="utf-8") == "x = 1\n"
 
 
 def test_lines(page: Any) -> None:
