@@ -34,6 +34,7 @@ SLOW: dict[str, tuple[str, ...]] = {
     "docs/errata.md": ("ZipfTail(", "PrunedClassifier("),
     "docs/figures.md": ("draw",),
     "docs/fitting.md": ("freeridge fit", "fit_curve"),
+    "docs/memorisation-aware-training.md": ("fit(", "train("),
     "docs/practice.md": ("freeridge practice", "DeliberatePractice"),
     "docs/subpopulations.md": ("freeridge subpopulations",),
     "docs/theory/arithmetic.md": ("gcd",),
@@ -46,7 +47,7 @@ LARGE = [page for page in PAGES if name(page) in SLOW]
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder of its own, with what a clone has at hand; modules and figures made there do not outlive it."""
+    """A folder of its own, with what a clone has at hand; what is made there does not outlive it."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
