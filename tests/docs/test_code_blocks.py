@@ -19,7 +19,7 @@ from tests.docs.session import Session
 from tests.docs.synopsis import verbs
 
 # What costs more than a second or two of processor time with compiled programs at hand: every block of Python
-# and every command that holds one of these, and with dots all that follows. An empty one is in every block.
+# and every command that holds one of these, and with dots all that follows.
 SLOW: dict[str, tuple[str, ...]] = {
     "README.md": (
         *("BiasAmplification(", "compare_groups(", "fr.derive(", "ZipfTail(", "PrunedClassifier("),
