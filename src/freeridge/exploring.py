@@ -1,16 +1,10 @@
 """The command ``freeridge explore``: a local page with a slider for every number of a setting."""
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
 from freeridge import tasks
 from freeridge.options import Flag
 
 
-def explore(
-    *files: str, port: int = 8050, browser: Annotated[Flag, Parameter(negative="--no-browser")] = True
-) -> int:
+def explore(*files: str, port: int = 8050, no_browser: Flag = False) -> int:
     """Explore settings on a local page: sliders, curves, phase diagrams, simulations on demand.
 
     Parameters
@@ -19,8 +13,8 @@ def explore(
         Python files with settings of your own, beside those of the library.
     port
         Of the page, on this machine alone; 0 for any that is free.
-    browser
-        Open the page in the browser.
+    no_browser
+        Do not open the page, only say where it is.
     """
     try:
         import dash  # noqa: F401
@@ -29,5 +23,5 @@ def explore(
     tasks.prepare_jax()
     from freeridge.explorer.server import serve
 
-    serve(files, port, browser)
+    serve(files, port, browser=not no_browser)
     return 0

@@ -20,6 +20,7 @@ from freeridge.settings import setting_class, settings
 from freeridge.solvers.errors import InvalidSetting
 
 _LOOPBACK = "127.0.0.1"
+_LAST_PORT = 65535
 _HOSTS = {_LOOPBACK, "localhost"}
 
 
@@ -71,13 +72,15 @@ def serve(files: Sequence[str], port: int, browser: bool) -> None:
     InvalidSetting
         When the port is taken.
     """
+    if not 0 <= port <= _LAST_PORT:
+        raise InvalidSetting("port", port, f"a whole number from 0, for any that is free, to {_LAST_PORT}")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     jobs = Jobs()
     app = make_app(files, jobs)
     try:
         server = make_server(_LOOPBACK, port, app.server, threaded=True)
     except (OSError, OverflowError, SystemExit):
-        raise InvalidSetting("port", port, "a port that is free, from 1024 to 65535, or 0 for any") from None
+        raise InvalidSetting("port", port, "a port that is free, or 0 for any") from None
     address = f"http://{_LOOPBACK}:{server.server_port}/"
     print(f"freeridge explorer at {address} (Ctrl-C ends it)", flush=True)
     if browser:
