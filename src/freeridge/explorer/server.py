@@ -1,6 +1,7 @@
 """The server of the page: on this machine alone."""
 
 import logging
+import socket
 import uuid
 import webbrowser
 from collections.abc import Sequence
@@ -78,10 +79,12 @@ def serve(files: Sequence[str], port: int, browser: bool) -> None:
     jobs = Jobs()
     app = make_app(files, jobs)
     try:
-        server = make_server(_LOOPBACK, port, app.server, threaded=True)
-    except (OSError, OverflowError, SystemExit):
-        raise InvalidSetting("port", port, "a port that is free, or 0 for any") from None
-    address = f"http://{_LOOPBACK}:{server.server_port}/"
+        listening = socket.create_server((_LOOPBACK, port))
+    except OSError as error:
+        raise InvalidSetting("port", port, f"a port that is free, or 0 for any; {error.strerror}") from None
+    port = listening.getsockname()[1]
+    server = make_server(_LOOPBACK, port, app.server, threaded=True, fd=listening.fileno())
+    address = f"http://{_LOOPBACK}:{port}/"
     print(f"freeridge explorer at {address} (Ctrl-C ends it)", flush=True)
     if browser:
         Timer(0.5, webbrowser.open, [address]).start()
@@ -92,3 +95,4 @@ def serve(files: Sequence[str], port: int, browser: bool) -> None:
     finally:
         jobs.close()
         server.server_close()
+        listening.close()
