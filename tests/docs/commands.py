@@ -12,8 +12,8 @@ from tests.docs.blocks import ROOT, Block
 
 from freeridge.cli import app
 
-# Verbs that are parsed only: they draw for minutes, or wait for a browser.
-PARSED = {"explore", "figures"}
+# Commands with one of these words are parsed only: they take minutes, or wait for a browser.
+PARSED = {"explore", "figures", "--suite"}
 
 
 def lines(block: Block) -> Iterator[tuple[str, str]]:
@@ -59,7 +59,7 @@ class Commands:
         program, *rest = words
         if program == "freeridge":
             app.parse_args(rest, exit_on_error=False, print_error=False)
-            parsed = rest[0] in PARSED and "--list" not in rest
+            parsed = not PARSED.isdisjoint(rest) and "--list" not in rest
             return None if idle or parsed else self.freeridge(shorter[1:])
         checks = {
             **{"make": self._make, "pip": self._pip, "uv": self._uv, "pytest": self._pytest},

@@ -33,7 +33,6 @@ IDLE = {"bibtex", "latex", "text"} | {
 SHORTER = (
     (re.compile(r'GCDExperiment\("\w+"\)'), 'GCDExperiment("quick")'),
     (re.compile(r"(gcd|practice|subpopulations) --preset \S+"), r"\1 --preset quick"),
-    (re.compile(r"--suite all"), "--suite all --size quick"),
 )
 # What a page says of data of one's own.
 DATA = {
