@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -60,6 +61,8 @@ def draw_figures(
         For an unknown name or size.
     StorageError
         When the files cannot be written. No half-written file is left.
+    KeyboardInterrupt
+        When interrupted (Ctrl-C). Figures that are finished are kept.
     """
     plan = Plan(size)
     entries = _chosen(names)
@@ -135,11 +138,27 @@ def _data(
     if data is not None and all(data.attrs[name] == value for name, value in about.items()):
         return data
     if data is None and mark not in computed:
-        computed[mark] = entry.compute(Plan(plan.size, plan.seed, report))
+        computed[mark] = _whole(entry.compute, Plan(plan.size, plan.seed, report))
     # Other words about the figure are no reason to compute it again.
     path = folder / f"{entry.name}.nc"
     save_dataset((computed[mark] if data is None else data).assign_attrs(about), path)
     return load_dataset(path)  # drawn from what is in the file, now as later
+
+
+def _whole(compute: Callable[[Plan], xr.Dataset], plan: Plan) -> xr.Dataset:
+    """Data of a computation that came to its end.
+
+    Simulations that Ctrl-C ends early answer with what they have and a warning: in a file, such data would be
+    taken for the whole later.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "interrupted", RuntimeWarning)
+        try:
+            return compute(plan)
+        except RuntimeWarning as warning:
+            if not str(warning).startswith("interrupted"):
+                raise
+            raise KeyboardInterrupt from None
 
 
 def _save_pictures(entry: Entry, data: xr.Dataset, folder: Path) -> list[Path]:

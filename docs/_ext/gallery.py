@@ -6,15 +6,16 @@ gallery has already, from the same code, are not computed again; an interrupted 
 
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gallery_worker
 from gallery_pages import contents, page
 from PIL import Image
 
 from freeridge.figures import style
-from freeridge.figures.catalogue import catalogue, draw_figures, stored
+from freeridge.figures.catalogue import catalogue, stored
 from freeridge.figures.entry import Entry
 from freeridge.figures.record import Plan
 from freeridge.tasks import prepare_jax
@@ -43,16 +44,18 @@ def draw(entries: list[Entry], folder: Path) -> None:
         f"{len(names)} of {len(entries)} figures are to be drawn; all take some 25 minutes of processor time"
     )
     failed: list[str] = []
-    with ProcessPoolExecutor(WORKERS, get_context("spawn"), initializer=prepare_jax) as pool:
+    others = set(active_children())
+    with ProcessPoolExecutor(WORKERS, get_context("spawn"), initializer=gallery_worker.prepare) as pool:
         # The last ones of the catalogue take longest.
-        jobs = {pool.submit(draw_figures, [name], SIZE, folder, False): name for name in reversed(names)}
+        jobs = {pool.submit(gallery_worker.draw, name, SIZE, folder): name for name in reversed(names)}
         try:
             for done, job in enumerate(as_completed(jobs), start=1):
                 error = job.exception()
                 failed += [f"{jobs[job]}: {error!r}"] if error else []
                 _say(f"{done} of {len(jobs)}: {jobs[job]}{' failed' if error else ''}")
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(active_children()) - others:
+                process.terminate()
             raise
     if failed:
         raise RuntimeError("figures of the gallery failed: " + "; ".join(failed))

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import warnings
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -139,16 +140,34 @@ def test_data_that_are_there_are_drawn_again(small: str, tmp_path: Path) -> None
     assert len(computed) == 3 and load_dataset(tmp_path / "small.nc").attrs["size"] == "paper"
 
 
-def test_other_words_are_no_reason_to_compute_again(
-    small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_simulation_is_no_figures_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draw_figures([small], "quick", tmp_path, progress=False)
-    entry = Entry("small", "a paper", "Figure 0", "the same line", "no time", True, compute, draw)
+    def cut_short(plan: Plan) -> xr.Dataset:
+        warnings.warn("interrupted: 2 of 5 replicates are finished and used", RuntimeWarning, stacklevel=1)
+        return compute(plan)
+
+    entry = Entry("small", "a paper", "Figure 0", "a line", "no time", True, cut_short, draw)
     monkeypatch.setattr(module, "catalogue", lambda: [entry])
-    draw_figures([small], "quick", tmp_path, progress=False)
-    assert len(computed) == 1 and load_dataset(tmp_path / "small.nc").attrs["shows"] == "the same line"
-    found = stored(entry, Plan(), tmp_path)
-    assert found is not None and found.attrs["shows"] == "the same line"
+    with pytest.raises(KeyboardInterrupt):
+        draw_figures([], "quick", tmp_path, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_words_are_no_reason_to_compute_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = []
+
+    def level(plan: Plan) -> xr.Dataset:
+        runs.append(plan)
+        return xr.Dataset({"risk": ("n", [1.0, 2.0])})
+
+    for shows in ("a line", "the same line"):
+        entry = Entry("small", "p", "Figure 0", shows, "none", True, level, lambda data: panels(1, 1)[0])
+        monkeypatch.setattr(module, "catalogue", lambda entry=entry: [entry])
+        draw_figures([], "quick", tmp_path, progress=False)
+        found = stored(entry, Plan(), tmp_path)
+        assert found is not None and found.attrs["shows"] == shows
+    assert len(runs) == 1
     assert stored(entry, Plan("paper"), tmp_path) is None and stored(entry, Plan(), tmp_path / "no") is None
 
 
