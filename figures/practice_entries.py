@@ -84,7 +84,7 @@ def practice_entries() -> list[Entry]:
             "deliberate-practice-rules",
             LESS,
             "none",
-            "the best chances of bands of the score",
+            "the best rules: which scores to keep",
             "quick 1 min, paper about 2 min",
             False,
             phase.optimum,

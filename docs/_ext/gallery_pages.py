@@ -24,7 +24,7 @@ PLACES = {"none": "not in the paper", "number unknown": "its number in the paper
 def title(entry: Entry) -> str:
     """Paper and number, or what there is to see where there is no number."""
     paper, _ = source(entry)
-    return entry.shows[:1].upper() + entry.shows[1:] if entry.figure in PLACES else f"{paper}, {entry.figure}"
+    return _capital(entry.shows) if entry.figure in PLACES else f"{paper}, {entry.figure}"
 
 
 def source(entry: Entry) -> tuple[str, str]:
@@ -40,7 +40,7 @@ def page(entry: Entry, folder: Path, pictures: Path | None, data: xr.Dataset | N
     parts = [
         "---\nhide-toc: true\n---",
         f"# {title(entry)}",
-        f"{entry.shows[:1].upper() + entry.shows[1:]}. {where}",
+        where if entry.figure in PLACES else f"{_capital(entry.shows)}. {where}",
         NOT_DRAWN if pictures is None else _picture(entry, folder, pictures),
         f"## What to see\n\n{words.see}",
         "## Parameters",
@@ -72,6 +72,10 @@ def contents(entries: list[Entry], folder: Path, pictures: Path | None) -> str:
             "\n".join(["```{toctree}", ":hidden:", "", *(f"{e.name} <{e.name}>" for e in figures), "```"]),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _place(entry: Entry) -> str:
