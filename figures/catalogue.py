@@ -1,6 +1,5 @@
 """The one function that computes, draws and saves the figures there are."""
 
-import hashlib
 import importlib
 import tempfile
 import warnings
@@ -18,9 +17,9 @@ from freeridge.figures.entry import Entry as Entry
 from freeridge.figures.record import Plan
 from freeridge.figures.style import look
 from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.source_digest import code_digest, digest_files
 from freeridge.solvers.storage import (
     StorageError,
-    code_digest,
     fingerprint,
     load_dataset,
     save_dataset,
@@ -112,7 +111,6 @@ def _mark(entry: Entry, plan: Plan) -> str:
     own = Path(importlib.import_module(kind.__module__).__file__ or "")
     # The files of a paper share settings: a name begins with that of the file they are in.
     shared = [path for path in sorted(own.parent.glob("*.py")) if own.stem.startswith(path.stem)]
-    source = b"".join(path.read_bytes() for path in shared)
     return fingerprint(
         kind.__qualname__,
         number,
@@ -120,7 +118,7 @@ def _mark(entry: Entry, plan: Plan) -> str:
         plan.seed,
         versions(),
         code_digest(Plan),
-        hashlib.sha256(source).hexdigest(),
+        digest_files(shared),
     )
 
 

@@ -17,7 +17,6 @@ import uuid
 import zipfile
 from collections.abc import Callable, Mapping
 from enum import Enum
-from functools import lru_cache
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -193,13 +192,6 @@ def versions() -> dict[str, str]:
     return {**found, "python": platform.python_version()}
 
 
-def code_digest(kind: type) -> str:
-    """Hash of the source of the theories and solvers, and of the file that defines a setting of one's own."""
-    own = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    home = Path(importlib.import_module("freeridge").__file__ or "").parent
-    return _digest_files(home, Path(own) if own else None)
-
-
 class Parts:
     """Finished parts of a long computation, one small file each, found again by whoever runs the same plan.
 
@@ -347,12 +339,3 @@ def _describe_array(value: Any, seen: dict[Any, int]) -> Any:
         "dtype": str(array.dtype),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-
-
-@lru_cache(maxsize=8)
-def _digest_files(home: Path, own: Path | None) -> str:
-    digest = hashlib.sha256()
-    files = [path for folder in ("theory", "solvers") for path in sorted((home / folder).glob("**/*.py"))]
-    for path in [*files, *([own] if own is not None and own.is_file() else [])]:
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()

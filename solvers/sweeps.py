@@ -22,10 +22,10 @@ from freeridge.solvers.errors import InvalidSetting, require_float64
 from freeridge.solvers.fields import require_count
 from freeridge.solvers.replicates import key_entropy
 from freeridge.solvers.results import ADVICE, Code
+from freeridge.solvers.source_digest import code_digest
 from freeridge.solvers.storage import (
     Parts,
     StorageError,
-    code_digest,
     fingerprint,
     provenance,
     save_dataset,
