@@ -25,7 +25,7 @@ FIELDS = ("--d", 100, "--n", 200, "--noise-variance", 0.5)
 def scratch(tmp_path: Path) -> Path:
     """The file of the page, in a folder that knows nothing of the library."""
     page = (ROOT / "docs" / "how-to-add-a-theory.md").read_text(encoding="utf-8")
-    (source,) = re.findall(r"^```python\n(.*?class LeastSquares.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (source,) = re.findall(r"^```python file=least_squares.py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     path = tmp_path / "least_squares.py"
     path.write_text(source, encoding="utf-8")
     return path

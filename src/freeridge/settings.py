@@ -29,7 +29,7 @@ def settings() -> dict[str, str]:
     'freeridge.theory.collapse'
     """
     root = Path(__file__).parent / "theory"
-    found = {}
+    found: dict[str, str] = {}
     for path in sorted(root.rglob("*.py")):
         module = ".".join(["freeridge.theory", *path.relative_to(root).with_suffix("").parts])
         found |= dict.fromkeys(settings_in(path.read_text(encoding="utf-8")), module)

@@ -36,7 +36,8 @@ def start_of(cls: type, name: str | None = None) -> Description:
     """
     known: dict[str, str] = {}
     for statement in _statements(cls):
-        call = next((node for node in ast.walk(statement) if _calls(node, cls.__name__)), None)
+        calls = (node for node in ast.walk(statement) if isinstance(node, ast.Call))
+        call = next((one for one in calls if _called(one) == cls.__name__), None)
         if call is not None:
             bound = inspect.signature(cls).bind(*call.args, **{str(k.arg): k.value for k in call.keywords})
             fields = {field: _written(node) for field, node in bound.arguments.items()}
@@ -53,9 +54,9 @@ def _statements(cls: type) -> Iterator[ast.stmt]:
         yield from ast.parse(example.source).body
 
 
-def _calls(node: ast.AST, name: str) -> bool:
-    function = getattr(node, "func", None)
-    return name == getattr(function, "attr", getattr(function, "id", None))
+def _called(call: ast.Call) -> str:
+    """The name of what is called, without that of its package."""
+    return str(getattr(call.func, "attr", getattr(call.func, "id", "")))
 
 
 def _written(node: ast.AST) -> str:

@@ -112,8 +112,8 @@ class Commands:
 
 
 def _parts(line: str) -> list[list[str]]:
-    words, parts = shlex.split(line, comments=True), [[]]
-    for word in words:
+    parts: list[list[str]] = [[]]
+    for word in shlex.split(line, comments=True):
         if word == "&&":
             parts.append([])
         else:

@@ -136,7 +136,7 @@ class Session:
         try:
             yield
         finally:
-            self.double = bool(jax.config.jax_enable_x64)
+            self.double = jax.dtypes.canonicalize_dtype("float64") == "float64"
             jax.config.update("jax_enable_x64", True)
 
     def _toml(self, block: Block) -> None:
