@@ -170,7 +170,8 @@ class ModelCollapse(eqx.Module):
     ) -> Estimate:
         """The same quantities measured on drawn data; see :meth:`RidgeMixture.simulate`."""
         found = self.mixture().simulate(key, replicates, progress=progress, precision=precision)
-        return Estimate(_named(found.mean), _named(found.standard_error), found.replicates, found.sizes)
+        means, errors, values = map(_named, (found.mean, found.standard_error, found.values))
+        return Estimate(means, errors, found.replicates, found.sizes, values)
 
     def lower_bound(self) -> Float[Array, "*path"]:
         r"""Part of $\zeta$ that no amount of averaging removes: what $\delta$ leaves in the mean of the

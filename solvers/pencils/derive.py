@@ -122,6 +122,10 @@ class Equations:
         """The fixed-point equations as mathematics, in SymPy: as few as they come to, named and ordered."""
         return reduce_equations(self.merged, self.symbols)
 
+    def _repr_latex_(self) -> str:
+        """What a notebook shows."""
+        return f"$$ {self.latex()} $$"
+
     def latex(self) -> str:
         r"""The equations and what is read off them in LaTeX, with the ratios $\phi$, $\psi$ and $\gamma$.
 

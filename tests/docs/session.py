@@ -6,7 +6,7 @@ import io
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ SHORTER = (
     (re.compile(r"(gcd|practice|subpopulations) --preset \S+"), r"\1 --preset quick"),
 )
 # What a page says of data of one's own.
-DATA = {
+DATA: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
     "inputs.npy": lambda rng: rng.standard_normal((60, 5)),
     "labels.npy": lambda rng: rng.standard_normal(60),
     "groups.npy": lambda rng: np.arange(60) % 2,

@@ -27,6 +27,11 @@ CASES = [
 EXACT = {name: case for name, case in (cases.CASES | learning_cases.CASES).items() if case.exact is not dict}
 
 
+def test_a_notebook_shows_the_equations() -> None:
+    equations, _, _ = written.marchenko_pastur()
+    assert equations._repr_latex_() == f"$$ {equations.latex()} $$"
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_printed_equations_agree_with_the_direct_solution(case: Callable[[], Written]) -> None:
     equations, reduced, values = case()
