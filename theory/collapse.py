@@ -72,8 +72,8 @@ class ModelCollapse(eqx.Module):
     --------
     >>> import freeridge as fr
     >>> setting = fr.ModelCollapse(
-    ...     fr.PowerLaw(200, exponent=1.0), n=400, real_share=0.8, quality=0.5, noise_variance=0.1, ridge=0.001,
-    ...     features=300,
+    ...     fr.PowerLaw(200, exponent=1.0), n=400, real_share=0.8, quality=0.5, noise_variance=0.1,
+    ...     ridge=0.001, features=300,
     ... )
     >>> prediction = setting.predict()
     >>> bool(prediction.collapse > setting.lower_bound() > 0.013), prediction.ok

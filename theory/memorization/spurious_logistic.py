@@ -88,7 +88,8 @@ class SpuriousLogistic(eqx.Module):
 
     >>> import freeridge as fr
     >>> setting = fr.SpuriousLogistic(
-    ...     phi=1.8, penalty=0.01, majority=0.9, spurious_scale=5.0, noise=0.5, feature_std=0.12, training="erm"
+    ...     phi=1.8, penalty=0.01, majority=0.9, spurious_scale=5.0, noise=0.5, feature_std=0.12,
+    ...     training="erm",
     ... )
     >>> setting.predict().group_errors.round(4)
     Array([0.    , 0.7881], dtype=float64)
