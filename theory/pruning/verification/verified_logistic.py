@@ -57,7 +57,7 @@ class VerifiedLogistic(eqx.Module):
     signal : float
         $s \ge 0$. In the paper's units, $x \mid y \sim N(y \tau w_*, I/d)$, $s = \tau \sqrt d$.
     ridge : float
-        $\lambda > 0$; the paper's is $d \lambda$ when its weights are those of $x$ in its units.
+        $\lambda > 0$; the paper's is $\lambda / d$ when its weights are those of x in its units.
     errors : RandomErrors or LinearErrors, optional
         Where wrong labels come from and how they are verified; no label is wrong when left out.
 
