@@ -47,7 +47,7 @@ docs: $(VENV)/.docs
 # figures and data in out/ may have cost hours: they stay
 clean:
 	rm -rf .venv build dist docs/_build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
-	find src theory solvers figures tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src theory solvers figures docs tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are older than pyproject.toml whenever the dependencies may have changed.
 $(VENV)/.core: pyproject.toml setup.py | $(BIN)/python

@@ -2,6 +2,7 @@
 from outside.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -148,7 +149,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_pages_read_from_a_folder_show_formulas_and_find_words(site: Path) -> None:
     playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if chromium is None:
         pytest.skip("no Chromium")
     with playwright.sync_playwright() as driver:
