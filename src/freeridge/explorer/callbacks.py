@@ -13,12 +13,12 @@ from dash import ALL, Dash, Input, Output, State, ctx, no_update
 from dash.exceptions import PreventUpdate
 
 from freeridge.explorer.moves import Control, Latest, moves_of, pick
-from freeridge.explorer.page import controls, ranges_for, view
+from freeridge.explorer.page import expressions, is_like, slider_rows, sliders, text_rows, view
 from freeridge.explorer.pictures import figure
 from freeridge.explorer.recipe import command, python
 from freeridge.explorer.screen import Points, Screen, compute
 from freeridge.explorer.state import State as Shown
-from freeridge.explorer.state import read_query, start, with_axis
+from freeridge.explorer.state import end_of_axis, ranges_for, read_query, start, with_axis
 from freeridge.settings import setting_class
 from freeridge.solvers.errors import InvalidSetting
 
@@ -34,13 +34,19 @@ def connect_address(app: Dash, names: Mapping[str, str]) -> None:
 
     @app.callback(
         Output("setting", "value"),
-        Output("controls", "children"),
+        Output("knobs", "children"),
+        Output("texts", "children"),
+        Output(_NUMBERS, "value", allow_duplicate=True),
+        Output(_SLIDERS, "value", allow_duplicate=True),
+        Output(_SLIDERS, "drag_value", allow_duplicate=True),
+        Output(_TEXTS, "value", allow_duplicate=True),
         Output("about", "children"),
         Output("query", "data"),
         Output("problem", "data"),
         *(Output(*prop) for prop in _VIEW),
         Input("address", "search"),
         State("query", "data"),
+        prevent_initial_call="initial_duplicate",
     )
     def open_address(search: str | None, query: str | None) -> Any:
         """Make the inputs from the address, unless it is the one that they wrote."""
@@ -53,7 +59,9 @@ def connect_address(app: Dash, names: Mapping[str, str]) -> None:
             state, problem = read_query("", names), str(error)
         name = state.description.setting
         about = (inspect.getdoc(setting_class(name)) or "").partition("\n\n")[0]
-        return name, controls(state), about.replace("\n", " "), state.query(), problem, *view(state)
+        old = None if query is None else read_query(query, names)
+        parts = _contents(state, old, [len(held) for held in (ctx.outputs_list[3], ctx.outputs_list[6])])
+        return name, *parts, about.replace("\n", " "), state.query(), problem, *view(state)
 
     @app.callback(
         Output("address", "search", allow_duplicate=True),
@@ -120,6 +128,7 @@ def connect_picture(app: Dash, names: Mapping[str, str]) -> None:
         Output(_SLIDERS, "drag_value"),
         Output(_TEXTS, "value"),
         Output("shown", "options"),
+        Output("problem", "data", allow_duplicate=True),
         Input(_SLIDERS, "drag_value"),
         Input(_SLIDERS, "value"),
         Input(_NUMBERS, "value"),
@@ -152,19 +161,38 @@ def connect_picture(app: Dash, names: Mapping[str, str]) -> None:
             boxes, places = (pick(sliders, part, no_update) for part in (moves.boxes, moves.places))
             try:
                 state = replace(
-                    moves.apply(state), low=_end("from", low), high=_end("to", high), y=y or "", scale=scale,
-                    shown=tuple(shown or ()),
+                    moves.apply(state), low=end_of_axis("from", low), high=end_of_axis("to", high),
+                    y=y or "", scale=scale, shown=tuple(shown or ()),
                 )  # fmt: skip
                 screen = compute(state, points(simulated), names)
             except InvalidSetting as error:
                 same = [[no_update] * len(held) for held in (sliders, sliders, ctx.outputs_list[9])]
                 # What is in a box stays, and its slider where it was.
-                return no_update, str(error), *[no_update] * 4, boxes, *same, no_update
-            size = len(screen.curves[0].x) if screen.curves else len(screen.x)
+                return no_update, str(error), *[no_update] * 4, boxes, *same, no_update, no_update
+            if state.query() != query:
+                problem = ""  # it was about an address that has been left
             return (
-                figure(screen), problem, _status(screen), python(state, size), command(state, size),
-                state.query(), boxes, places, places, _texts(state, ctx.outputs_list[9]), screen.names,
+                figure(screen), problem, _status(screen), python(state, *screen.points),
+                command(state, *screen.points), state.query(), boxes, places, places,
+                _texts(state, ctx.outputs_list[9]), screen.names, problem,
             )  # fmt: skip
+
+
+def _contents(state: Shown, before: Shown | None, sizes: list[int]) -> tuple[Any, ...]:
+    """Rows of sliders and of boxes, where there must be others, and what each holds where there need not."""
+    rows, boxes = [no_update] * sizes[0], [no_update] * sizes[1]
+    same_sliders, same_texts = is_like(state, before) if before else (False, False)
+    numbers, places, texts = rows, rows, boxes
+    if same_sliders:
+        found = sliders(state)
+        numbers = [knob.text(knob.value) for knob in found]
+        places = [one.position(knob.value) for knob, one in found.items()]
+    if same_texts:
+        texts = [str(getattr(state.description, table)[key]) for table, key in expressions(state)]
+    return (
+        no_update if same_sliders else slider_rows(state), no_update if same_texts else text_rows(state),
+        numbers, places, places, texts,
+    )  # fmt: skip
 
 
 def points(simulated: Any) -> dict[str, Points]:
@@ -176,13 +204,6 @@ def _texts(state: Shown, boxes: list[Any]) -> list[str]:
     """The expressions, in which a slider has turned a number."""
     names = [entry["id"]["name"].partition(".") for entry in boxes]
     return [str(getattr(state.description, table)[key]) for table, _, key in names]
-
-
-def _end(words: str, value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise InvalidSetting(words, value, "a number, an end of the axis") from None
 
 
 def _status(screen: Screen) -> str:

@@ -3,7 +3,7 @@
 import multiprocessing as mp
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from threading import Lock
@@ -13,7 +13,7 @@ import numpy as np
 
 from freeridge.explorer.recipe import axis_values
 from freeridge.explorer.screen import Points
-from freeridge.explorer.state import State, read_query, turned
+from freeridge.explorer.state import State, is_whole, read_query, turned
 from freeridge.plotting import apart
 from freeridge.solvers.errors import InvalidSetting
 
@@ -143,12 +143,13 @@ def _simulate(
 
 def _near(state: State, place: float, replicates: int) -> tuple[float, Any]:
     """The simulation at a place; where shares give no whole rows, at the nearest number where they do."""
-    whole = state.knob(state.x).whole
+    whole = is_whole(state, state.knob(state.x))
+    knob = replace(state.knob(state.x), whole=whole)
     steps = sorted(range(-_NEAR, _NEAR + 1), key=abs) if whole else [0]
     refusal: InvalidSetting | None = None
     for step in (step for step in steps if not whole or place + step >= 1):
         try:
-            description = turned(state, {state.x: place + step}).description
+            description = turned(state, {state.x: knob.text(place + step)}).description
             setting = description.build(description.values(description.names()))
             return place + step, setting.simulate(0, replicates)
         except InvalidSetting as error:

@@ -52,8 +52,11 @@ class Knob:
         return f"_{self.table}_{self.key}_{self.start}"
 
     def text(self, value: float) -> str:
-        """A value as it is written into the description."""
-        return str(round(value)) if self.whole else f"{float(value):.6g}"
+        """A value as it is written into the description: a decimal stays one, also where it is whole."""
+        if self.whole:
+            return str(round(value))
+        text = f"{float(value):.6g}"
+        return f"{text}.0" if text.removeprefix("-").isdigit() else text
 
 
 def knobs_of(description: Description) -> list[Knob]:

@@ -1,6 +1,8 @@
 """What the hands on a page have done: which numbers moved, and which request is the latest."""
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from threading import Lock
 from typing import Any, NamedTuple
@@ -35,12 +37,12 @@ class Moves(NamedTuple):
 
     Parameters
     ----------
-    values : dict of str to (float or str)
-    boxes, places : dict of str
-        New contents of boxes whose slider moved, new positions of sliders whose box was written to.
+    values, boxes, places : dict of str
+        New numbers as they were written; new contents of boxes whose slider moved, and new positions of
+        sliders whose box was written to.
     """
 
-    values: dict[str, float | str]
+    values: dict[str, str]
     boxes: dict[str, str]
     places: dict[str, float]
 
@@ -52,11 +54,14 @@ class Moves(NamedTuple):
         InvalidSetting
             When a box holds no number.
         """
-        checked: dict[str, float | str] = {}
-        for name, value in self.values.items():
-            checked[name] = value
-            if isinstance(value, str):
-                checked[name] = _number(name, value)
+        checked = {}
+        for name, text in self.values.items():
+            number = _number(text)
+            if number is None:
+                raise InvalidSetting(name, text, "a number, or arithmetic such as 1 / 3")
+            # A decimal stays one: written as a whole number it would move in whole steps from then on.
+            whole = state.knob(name).whole and number.is_integer()
+            checked[name] = text if name in self.boxes else str(int(number)) if whole else repr(number)
         return turned(state, checked)
 
 
@@ -79,31 +84,30 @@ def moves_of(state: State, ranges: Mapping[str, Range], controls: Mapping[str, C
         if knob.name not in controls:
             continue
         control, found = controls[knob.name], ranges[knob.name]
+        knob = replace(knob, whole=found.whole)  # an expression may hold 1 for 1.0
         before = found.position(knob.value)
         # The program of another size is compiled when the hand lets go.
         place = control.place if control.dragged is None or not knob.live else control.dragged
         if abs(place - before) > 0.5 * found.step:
             value = found.value(place)
-            moves.values[knob.name] = value
-            moves.boxes[knob.name] = knob.text(value)
+            moves.values[knob.name] = moves.boxes[knob.name] = knob.text(value)
         elif control.number.strip() != knob.text(knob.value):
             moves.values[knob.name] = control.number
-            try:
-                moves.places[knob.name] = found.position(float(control.number))
-            except ValueError:
-                continue  # said when the state is built
+            number = _number(control.number)
+            if number is not None:  # said when the state is built
+                moves.places[knob.name] = found.position(number)
     return moves
 
 
-def _number(name: str, text: str) -> str:
-    """What is in a box, as a number; arithmetic is welcome."""
+def _number(text: str) -> float | None:
+    """What is in a box, if it is a number; arithmetic is welcome."""
     try:
-        number = evaluate(text, {}, name)
-    except InvalidSetting:
-        number = None
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        raise InvalidSetting(name, text, "a number, or arithmetic such as 1 / 3")
-    return repr(number)
+        number = evaluate(text, {})
+        if isinstance(number, bool) or not isinstance(number, int | float) or math.isnan(number):
+            return None
+        return float(number)
+    except (InvalidSetting, OverflowError):
+        return None
 
 
 class Latest:

@@ -7,11 +7,13 @@ from typing import Any
 from dash import dcc, html
 
 from freeridge.explorer.knobs import FIELD, NAME, Knob, knobs_of
-from freeridge.explorer.ranges import Range, ranges_of
-from freeridge.explorer.state import AUTOMATIC, SCALES, State, start
+from freeridge.explorer.ranges import Range
+from freeridge.explorer.state import AUTOMATIC, SCALES, State, ranges_for, written
 
 Component = Any  # dash has no types
-_GRAPH = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"], "responsive": True}
+# Nothing leaves this machine: there is no button that sends a chart away.
+_AWAY = ["select2d", "lasso2d", "sendChartToCloud"]
+_GRAPH: dict[str, Any] = {"displaylogo": False, "modeBarButtonsToRemove": _AWAY, "responsive": True}
 _EMPTY: dict[str, Any] = {"data": [], "layout": {"xaxis": {"visible": False}, "yaxis": {"visible": False}}}
 
 
@@ -45,7 +47,18 @@ def layout(window: str, names: Mapping[str, str]) -> Component:
                             ),
                             html.H2("Axes"),
                             _view(),
-                            html.Div(id="controls"),
+                            html.H2("Numbers"),
+                            html.Div(id="knobs", className="knobs"),
+                            html.Div(
+                                [
+                                    html.H2("Expressions"),
+                                    html.P(
+                                        "As on the command line. Enter takes a change over.", className="hint"
+                                    ),
+                                    html.Div(id="texts"),
+                                ],
+                                className="expressions",
+                            ),
                         ],
                         className="panel",
                         **{"aria-label": "Fields"},
@@ -59,32 +72,37 @@ def layout(window: str, names: Mapping[str, str]) -> Component:
     )
 
 
-def ranges_for(state: State) -> dict[str, Range]:
-    """The ranges of the sliders: those of the start, which stay while numbers move, and of what is new."""
-    begin = start(state.description.setting).description
-    known = {knob.name for knob in knobs_of(begin)}
-    fresh = {name: one for name, one in ranges_of(state.description).items() if name not in known}
-    return ranges_of(begin) | fresh
-
-
-def controls(state: State) -> list[Component]:
-    """A slider for every number, a box for every expression, and how to look at them."""
+def sliders(state: State) -> dict[Knob, Range]:
+    """The numbers that can be moved."""
     ranges = ranges_for(state)
-    knobs = {knob.name: knob for knob in knobs_of(state.description) if knob.name in ranges}
-    rows = [_slider(knob, ranges[name]) for name, knob in knobs.items()]
-    whole = {(knob.table, knob.key) for knob in knobs.values() if knob.name == knob.key}
-    texts = [
-        _text(table, key, str(text))
-        for table, held in ((NAME, state.description.let), (FIELD, state.description.fields))
-        for key, text in held.items()
-        if (table, key) not in whole
-    ]
+    return {knob: ranges[knob.name] for knob in knobs_of(state.description) if knob.name in ranges}
+
+
+def expressions(state: State) -> list[tuple[str, str]]:
+    """Tables and keys of the texts that are no mere number with a slider."""
+    numbers = {(knob.table, knob.key) for knob in sliders(state) if knob.name == knob.key}
+    tables = ((NAME, state.description.let), (FIELD, state.description.fields))
+    return [(table, key) for table, held in tables for key in held if (table, key) not in numbers]
+
+
+def is_like(state: State, before: State) -> tuple[bool, bool]:
+    """Whether the sliders, and the boxes of expressions, are those of another state: then they stay where
+    they are, with the focus in them, and only what they hold changes."""
+    numbers, others = (
+        [(knob.name, knob.live, found) for knob, found in sliders(one).items()] for one in (state, before)
+    )
+    return numbers == others, expressions(state) == expressions(before)
+
+
+def slider_rows(state: State) -> list[Component]:
+    """A slider for every number."""
+    return [_slider(knob, found) for knob, found in sliders(state).items()]
+
+
+def text_rows(state: State) -> list[Component]:
+    """A box for every expression."""
     return [
-        html.H2("Numbers"),
-        html.Div(rows, className="knobs"),
-        html.H2("Expressions"),
-        html.P("As on the command line. Enter takes a change over.", className="hint"),
-        html.Div(texts, className="texts"),
+        _text(table, key, str(getattr(state.description, table)[key])) for table, key in expressions(state)
     ]
 
 
@@ -123,6 +141,7 @@ def _text(table: str, key: str, text: str) -> Component:
 
 def _view() -> Component:
     """How to look at the numbers; what there is to choose from depends on the setting."""
+    quantities = dcc.Dropdown([], [], id="shown", multi=True, placeholder="the first")
     ends = [
         _labelled(words, name, dcc.Input(id=name, type="text", inputMode="decimal", debounce=True))
         for words, name in (("from", "low"), ("to", "high"))
@@ -132,7 +151,7 @@ def _view() -> Component:
             _labelled("Along the axis", "x", _choice("x")),
             html.Div(ends, className="pair"),
             _labelled("Phase diagram over", "y", _choice("y")),
-            _labelled("Quantities", "shown", dcc.Dropdown([], [], id="shown", multi=True)),
+            _labelled("Quantities", "shown", quantities),
             _labelled("Scale of the values", "scale", _choice("scale", SCALES, AUTOMATIC)),
         ],
         className="view",
@@ -144,8 +163,16 @@ def view(state: State) -> tuple[Any, ...]:
     ranges = ranges_for(state)
     axes = [knob.name for knob in knobs_of(state.description) if knob.name in ranges]
     diagram = [{"label": "nothing: curves", "value": ""}, *axes]
-    ends = (f"{end:.6g}" for end in (state.low, state.high))
-    return axes, state.x, *ends, diagram, state.y, list(state.shown), state.scale
+    return (
+        axes,
+        state.x,
+        written(state.low),
+        written(state.high),
+        diagram,
+        state.y,
+        list(state.shown),
+        state.scale,
+    )
 
 
 def _picture() -> Component:

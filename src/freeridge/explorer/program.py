@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple
@@ -141,19 +142,23 @@ def _loop(
 ) -> Columns:
     """A dimension fixes the shape of a program: one program for each of its values."""
     rest = {name: values for name, values in axes.items() if name != still.name}
-    columns: list[Columns] = []
-    for place, value in enumerate(axes[still.name]):
-        point = {name: [values[place]] for name, values in rest.items()}
-        try:
-            columns.append(evaluate(moved(description, {still: still.text(value)}), point))
-        except InvalidSetting:
-            columns.append({})
-    example = next((column for column in columns if column), None)
-    if example is None:
-        raise InvalidSetting(
-            still.name, list(axes[still.name]), "at least one value that the setting accepts"
-        )
-    refused = {
-        name: np.full_like(part, Code.INVALID if name == "code" else np.nan) for name, part in example.items()
-    }
-    return {name: np.concatenate([(column or refused)[name] for column in columns]) for name in example}
+    sizes = np.asarray(axes[still.name])
+    groups: list[tuple[np.ndarray, Columns]] = []
+    for size in np.unique(sizes):
+        places = np.flatnonzero(sizes == size)
+        points = {name: [values[place] for place in places] for name, values in rest.items()}
+        with suppress(InvalidSetting):
+            groups.append((places, evaluate(moved(description, {still: still.text(size)}), points)))
+    if not groups:
+        raise InvalidSetting(still.name, sizes.tolist(), "at least one value that the setting accepts")
+    columns = {}
+    for name, example in groups[-1][1].items():
+        # Where the size is a number of rounds, the later ones are missing in smaller ones.
+        shape = np.max([part[name].shape[1:] for _, part in groups], axis=0).astype(int)
+        fill = Code.OK if name == "code" else np.nan
+        columns[name] = np.full((len(sizes), *shape), fill, example.dtype)
+        for places, part in groups:
+            columns[name][(places, *map(slice, part[name].shape[1:]))] = part[name]
+    accepted = np.concatenate([places for places, _ in groups])
+    columns["code"][np.setdiff1d(np.arange(len(sizes)), accepted)] = Code.INVALID
+    return columns

@@ -3,13 +3,13 @@
 import ast
 import inspect
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from freeridge.explorer.knobs import NAME, Knob, moved
 from freeridge.explorer.ranges import ranges_of
-from freeridge.explorer.state import State, start, with_axis
+from freeridge.explorer.state import State, is_whole, start, with_axis, written
 from freeridge.expressions import CONSTRUCTORS
 from freeridge.settings import setting_class, settings
 
@@ -29,7 +29,7 @@ def axis_values(state: State, knob: Knob, points: int) -> np.ndarray:
     """
     low, high = ends(state, knob)
     values = np.geomspace(low, high, points) if in_decades(state, knob) else np.linspace(low, high, points)
-    return np.unique(np.round(values)) if knob.whole else values
+    return np.unique(np.round(values)) if is_whole(state, knob) else values
 
 
 def in_decades(state: State, knob: Knob) -> bool:
@@ -45,8 +45,8 @@ def ends(state: State, knob: Knob) -> tuple[float, float]:
     return other.low, other.high
 
 
-def python(state: State, points: int = POINTS) -> str:
-    """A script that computes what is on the screen.
+def python(state: State, *points: int) -> str:
+    """A script that computes what is on the screen, with so many points along each axis.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def python(state: State, points: int = POINTS) -> str:
     >>> "fr.ZipfTail(" in python(start("ZipfTail"))
     True
     """
-    knobs = [state.knob(name) for name in (state.x, state.y) if name]
+    knobs = _knobs(state)
     names = _variables(state, knobs)
     # From the last to the first: an argument in place of each number.
     description = moved(state.description, names)
@@ -70,25 +70,23 @@ def python(state: State, points: int = POINTS) -> str:
     ]
     arguments = list(names.values())
     called, preamble = _class_name(state)
-    side = SIDE if state.y else points
     body = [
         "import jax", "import numpy as np", "", "import freeridge as fr", *preamble, "",
         'jax.config.update("jax_enable_x64", True)', "", "",
         f"def setting({', '.join(arguments)}):", *lines, f"    return {called}(", *fields, "    )", "", "",
     ]  # fmt: skip
-    body += [f"{names[knob]} = {_axis(state, knob, side)}" for knob in knobs]
+    body += [f"{names[knob]} = {_axis(state, knob, count)}" for knob, count in _counted(knobs, points)]
     body += _computed(arguments, all(knob.live for knob in knobs))
     return "\n".join(body) + "\n"
 
 
-def command(state: State, points: int = POINTS) -> str:
+def command(state: State, *points: int) -> str:
     """The same on the command line: a file where there are names, and nothing where sweep has no word."""
-    knobs = [state.knob(name) for name in (state.x, state.y) if name]
+    knobs = _knobs(state)
     if not all(knob.reachable for knob in knobs):
         away = next(knob.name for knob in knobs if not knob.reachable)
         return f"# {away} stands in a name or a labeler, which sweep cannot vary: take the Python.\n"
-    side = SIDE if state.y else points
-    axes = {knob.name: _words(axis_values(state, knob, side)) for knob in knobs}
+    axes = {knob.name: _words(axis_values(state, knob, count)) for knob, count in _counted(knobs, points)}
     out = "--out diagram.nc" if state.y else "--plot curve.png --out curve.csv"
     defaults = _defaults(state)
     fields = {
@@ -114,8 +112,19 @@ def command(state: State, points: int = POINTS) -> str:
 def _axis(state: State, knob: Knob, points: int) -> str:
     low, high = ends(state, knob)
     spread = "geomspace" if in_decades(state, knob) else "linspace"
-    text = f"np.{spread}({low:.6g}, {high:.6g}, {points})"
-    return f"np.unique(np.round({text}))" if knob.whole else text
+    text = f"np.{spread}({written(low)}, {written(high)}, {points})"
+    if not is_whole(state, knob):
+        return text
+    # A dimension is a whole number in Python too.
+    return f"np.unique(np.round({text}))" if knob.live else f"np.unique(np.round({text})).astype(int)"
+
+
+def _knobs(state: State) -> list[Knob]:
+    return [state.knob(name) for name in (state.x, state.y) if name]
+
+
+def _counted(knobs: list[Knob], points: tuple[int, ...]) -> Iterator[tuple[Knob, int]]:
+    return zip(knobs, points or ((POINTS,) if len(knobs) == 1 else (SIDE, SIDE)), strict=True)
 
 
 def _words(values: np.ndarray) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from math import isqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +40,7 @@ class Curve:
     values: Mapping[str, np.ndarray]
     code: np.ndarray
     seconds: float
+    points: int  # asked for; of whole numbers there may be fewer
     simulated: Points | None = None
 
 
@@ -61,6 +63,8 @@ class Screen:
         How the points ended.
     seconds : float
         What the computation took.
+    points : tuple of int
+        Asked for along each axis; of whole numbers there may be fewer.
     """
 
     state: State
@@ -72,6 +76,7 @@ class Screen:
     z: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     message: str = ""
     seconds: float = 0.0
+    points: tuple[int, ...] = ()
 
     @property
     def logarithmic(self) -> tuple[bool, bool]:
@@ -135,15 +140,16 @@ def compute(state: State, simulated: Mapping[str, Points], allowed: Mapping[str,
         label = f"pin {number}: {difference(pin, here)}"
         curves.append(replace(_curve(pin, tuple(allowed)), label=label, simulated=simulated.get(pin)))
     message = tally(curve.code)[1]
-    return Screen(state, names, shown, curves, message=message, seconds=curve.seconds)
+    return Screen(state, names, shown, curves, message=message, seconds=curve.seconds, points=(curve.points,))
 
 
-def points_of(state: State) -> int:
-    """How many points the curve of a state has: fewer where each takes long."""
-    if not state.knob(state.x).live:
-        return _FEWEST
+def points_of(state: State) -> tuple[int, ...]:
+    """How many points each axis has: fewer where a point takes long, or a program for each."""
     affordable = int(_PATIENCE / max(seconds_per_point(state.description), 1e-9))
-    return min(max(affordable, _FEWEST), POINTS)
+    # A diagram may take ten times as long as a curve.
+    along, most = (isqrt(10 * affordable), SIDE) if state.y else (affordable, POINTS)
+    knobs = [state.knob(name) for name in (state.x, state.y) if name]
+    return tuple(min(max(along, _FEWEST), most) if knob.live else _FEWEST for knob in knobs)
 
 
 def difference(pin: str, here: str) -> str:
@@ -161,11 +167,12 @@ def difference(pin: str, here: str) -> str:
 @lru_cache(maxsize=_KEPT)
 def _curve(query: str, allowed: tuple[str, ...]) -> Curve:
     state = read_query(query, dict.fromkeys(allowed, ""))
-    x = axis_values(state, state.knob(state.x), points_of(state))
+    (points,) = points_of(state)
+    x = axis_values(state, state.knob(state.x), points)
     begun = time.perf_counter()
     columns = evaluate(state.description, {state.x: list(x)})
     seconds = time.perf_counter() - begun
-    return Curve("", x, _flat(columns), columns["code"].reshape(len(x), -1).max(axis=1), seconds)
+    return Curve("", x, _flat(columns), columns["code"].reshape(len(x), -1).max(axis=1), seconds, points)
 
 
 def _flat(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -180,8 +187,8 @@ def _diagram(state: State) -> Screen:
     knobs = state.knob(state.x), state.knob(state.y)
     if state.x == state.y:
         raise InvalidSetting("second axis", state.y, "another number than that of the first")
-    side = min(SIDE, max(_FEWEST, round(POINTS / 9 if points_of(state) < POINTS else SIDE)))
-    x, y = (axis_values(state, knob, side) for knob in knobs)
+    points = points_of(state)
+    x, y = (axis_values(state, knob, count) for knob, count in zip(knobs, points, strict=True))
     inner, outer = np.meshgrid(x, y)
     begun = time.perf_counter()
     columns = evaluate(state.description, {state.x: inner.ravel().tolist(), state.y: outer.ravel().tolist()})
@@ -190,4 +197,5 @@ def _diagram(state: State) -> Screen:
     shown = [name for name in state.shown if name in names][:1] or names[:1]
     z = quantities[shown[0]].reshape(len(y), len(x))
     seconds = time.perf_counter() - begun
-    return Screen(state, names, shown, x=x, y=y, z=z, message=tally(columns["code"])[1], seconds=seconds)
+    message = tally(columns["code"])[1]
+    return Screen(state, names, shown, x=x, y=y, z=z, message=message, seconds=seconds, points=points)

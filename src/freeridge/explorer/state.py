@@ -1,6 +1,7 @@
 """All that is on the screen, as the address of the page has it: a refresh, or a friend, sees the same."""
 
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -8,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from freeridge.explorer.knobs import FIELD, NAME, Knob, knobs_of, moved
-from freeridge.explorer.ranges import ranges_of
+from freeridge.explorer.ranges import Range, ranges_of
 from freeridge.language import Description
 from freeridge.settings import setting_class, settings
 from freeridge.solvers.errors import InvalidSetting, unknown
@@ -71,9 +72,11 @@ class State:
             texts, before = getattr(self.description, table), getattr(begin.description, table)
             parts += [(prefix + name, text) for name, text in texts.items() if text != before.get(name)]
         for name in ("x", "low", "high", "y", "scale"):
-            if getattr(self, name) != getattr(begin, name):
-                value = getattr(self, name)
-                parts.append((f"view.{name}", f"{value:.6g}" if isinstance(value, float) else value))
+            value, before = getattr(self, name), getattr(begin, name)
+            if name in ("low", "high"):
+                value, before = written(value), written(before) if self.x == begin.x else ""
+            if value != before:
+                parts.append((f"view.{name}", value))
         parts += [("view.show", name) for name in self.shown]
         if pins:
             parts += [("view.pin", pin) for pin in self.pins]
@@ -96,22 +99,38 @@ def start(setting: str) -> State:
         plain = isinstance(parameter.default, bool | int | float | str | tuple) or parameter.default is None
         if name in description.fields or plain:
             fields[name] = str(description.fields.get(name, repr(parameter.default)))
-    return with_axis(State(replace(description, fields=fields), "", 0.0, 1.0))
-
-
-def with_axis(state: State, x: str | None = None) -> State:
-    """The state with an axis over the whole range of a knob; of a favourite one when none is named."""
+    state = State(replace(description, fields=fields), "", 0.0, 1.0)
     ranges = ranges_of(state.description)
     live = {knob.name for knob in knobs_of(state.description) if knob.live}
     names = [name for name in ranges if name in live] or list(ranges)
     if not names:
-        raise InvalidSetting("setting", state.description.setting, "a setting with a number that can move")
+        raise InvalidSetting("setting", setting, "a setting with a number that can move")
     endings = [(name, name.rpartition(".")[2]) for name in names]
-    chosen = x or next((n for f in _FAVOURITES for n, end in endings if end == f), names[0])
-    state.knob(chosen)
-    found = ranges.get(chosen)
+    x = next((name for f in _FAVOURITES for name, end in endings if end == f), names[0])
+    return replace(state, x=x, low=ranges[x].low, high=ranges[x].high)
+
+
+def ranges_for(state: State) -> dict[str, Range]:
+    """The ranges of the sliders: those of the start, which stay while numbers move, and of what is new."""
+    begin = start(state.description.setting).description
+    known = {knob.name for knob in knobs_of(begin)}
+    if known.issuperset(knob.name for knob in knobs_of(state.description)):
+        return ranges_of(begin)  # others would be found anew at every step
+    fresh = {name: one for name, one in ranges_of(state.description).items() if name not in known}
+    return ranges_of(begin) | fresh
+
+
+def with_axis(state: State, x: str) -> State:
+    """The state with an axis over the whole range of a knob."""
+    state.knob(x)
+    found = ranges_for(state).get(x)
     low, high = (found.low, found.high) if found else (0.0, 1.0)
-    return replace(state, x=chosen, low=low, high=high)
+    return replace(state, x=x, low=low, high=high)
+
+
+def written(end: float) -> str:
+    """An end of an axis as the address has it, with all its digits."""
+    return repr(float(end)).removesuffix(".0")
 
 
 def read_query(query: str, allowed: Mapping[str, str]) -> State:
@@ -131,7 +150,9 @@ def read_query(query: str, allowed: Mapping[str, str]) -> State:
     """
     pairs = parse_qsl(query.removeprefix("?"), keep_blank_values=True)
     first = next((name for name in allowed if name not in settings()), _FIRST)
-    setting = dict(pairs).get("setting", first)
+    # A field may have this name too: what comes first is the setting.
+    place = next((place for place, (name, _) in enumerate(pairs) if name == "setting"), None)
+    setting = first if place is None else pairs.pop(place)[1]
     if setting not in allowed:
         raise unknown("setting", setting, allowed, "settings are")
     state = start(setting)
@@ -146,7 +167,7 @@ def read_query(query: str, allowed: Mapping[str, str]) -> State:
             view.setdefault(rest, []).append(value)
         elif name in known:
             fields[name] = value
-        elif name != "setting":
+        else:
             raise unknown(name, value, known, f"{setting} has the fields")
     fields = {name: fields[name] for name in known if name in fields}
     state = replace(state, description=replace(state.description, let=let, fields=fields))
@@ -161,17 +182,34 @@ def read_query(query: str, allowed: Mapping[str, str]) -> State:
     return replace(state, low=low, high=high, y=view.get("y", [""])[0], shown=shown, scale=scale, pins=pins)
 
 
-def turned(state: State, values: Mapping[str, float | str]) -> State:
+def turned(state: State, texts: Mapping[str, str]) -> State:
     """The state with other numbers in some knobs."""
-    texts = {}
-    for name, value in values.items():
-        knob = state.knob(name)
-        texts[knob] = value if isinstance(value, str) else knob.text(value)
-    return replace(state, description=moved(state.description, texts))
+    places = {state.knob(name): text for name, text in texts.items()}
+    return replace(state, description=moved(state.description, places))
+
+
+def is_whole(state: State, knob: Knob) -> bool:
+    """Whether a knob moves in whole steps: as at the start, also where it was written 1 for 1.0 since."""
+    known = ranges_of(start(state.description.setting).description).get(knob.name)
+    return knob.whole if known is None else known.whole
 
 
 def _end(text: str, name: str, default: float) -> float:
+    return end_of_axis(name, text) if text else default
+
+
+def end_of_axis(name: str, text: Any) -> float:
+    """The number in a box for an end.
+
+    Raises
+    ------
+    InvalidSetting
+        When it is none, or not finite.
+    """
     try:
-        return float(text) if text else default
-    except ValueError:
-        raise InvalidSetting(name, text, "a number, an end of the axis") from None
+        number = float(text)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidSetting(name, text, "a finite number, an end of the axis")
+    return number
