@@ -27,9 +27,9 @@ test: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/pytest -n $(JOBS)
 
-# the explorer in a headless Chromium, which is expected on the PATH (or CHROMIUM=/where/it/is)
+# the explorer and the site in a headless Chromium, which is expected on the PATH (or CHROMIUM=/where/it/is)
 browser: $(VENV)/.test
-	$(BIN)/pytest tests/explorer -m browser
+	$(BIN)/pytest tests/explorer tests/docs -m browser
 
 # minutes, not seconds: the slow tests, then theory against simulation over all regimes
 validate: $(VENV)/.test
@@ -56,7 +56,7 @@ $(VENV)/.core: pyproject.toml setup.py | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml setup.py | $(BIN)/python
 	$(BIN)/python -m pip install --editable '.[test]'
-	touch $@ $(VENV)/.core
+	touch $@ $(VENV)/.core $(VENV)/.docs
 
 $(VENV)/.docs: pyproject.toml setup.py | $(BIN)/python
 	$(BIN)/python -m pip install --editable '.[docs,data,train,explore]'

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 import pytest
 from markdown_it import MarkdownIt
+from playwright.sync_api import sync_playwright
 
 import freeridge
 from freeridge.figures.catalogue import catalogue
@@ -96,13 +97,11 @@ def test_every_link_leads_somewhere() -> None:
 def test_docstrings_become_what_sphinx_reads(
     docstring: str, read: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("sphinx", reason="needs the extra docs")
     monkeypatch.syspath_prepend(DOCS / "_ext")
     assert import_module("docstrings").with_roles(docstring) == read
 
 
 def test_links_to_pages_at_the_top_lead_to_their_copies(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("sphinx", reason="needs the extra docs")
     monkeypatch.syspath_prepend(DOCS / "_ext")
     to_copies = import_module("top_pages").to_copies
     assert to_copies("[a](../CONTRIBUTING.md), [b](x.md)", "solver") == "[a](contributing.md), [b](x.md)"
@@ -125,7 +124,6 @@ def test_links_to_pages_at_the_top_lead_to_their_copies(monkeypatch: pytest.Monk
 def test_what_would_be_loaded_from_outside_is_found(
     text: str, loads: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("sphinx", reason="needs the extra docs")
     monkeypatch.syspath_prepend(DOCS / "_ext")
     assert bool(import_module("offline").outside(text)) == loads
 
@@ -133,7 +131,6 @@ def test_what_would_be_loaded_from_outside_is_found(
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site as ``make docs`` builds it, less the cells of tutorials and the pictures of the gallery."""
-    pytest.importorskip("myst_nb", reason="needs the extra docs")
     copy = tmp_path_factory.mktemp("site")
     for path in ROOT.iterdir():
         if path.name not in ("docs", "out") and not path.name.startswith("."):
@@ -146,14 +143,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy / "html"
 
 
-@pytest.mark.slow
+@pytest.mark.browser
 def test_pages_read_from_a_folder_show_formulas_and_find_words(site: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
     names = ("chromium", "chromium-browser", "google-chrome")
     chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if chromium is None:
-        pytest.skip("no Chromium")
-    with playwright.sync_playwright() as driver:
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=chromium,
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],

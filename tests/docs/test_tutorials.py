@@ -73,6 +73,4 @@ def test_cells_are_well_formed(one: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem, indirect=True)
 def test_page_runs(page: Path) -> None:
-    if "IPython" in page.read_text(encoding="utf-8"):
-        pytest.importorskip("IPython")
     run(page)
