@@ -15,7 +15,7 @@ import numpy as np
 from playwright.sync_api import BrowserContext, Locator, Page
 
 # A page answers within a second; on a machine that is busy with something else it may take long.
-PATIENCE = 60_000
+PATIENCE = 30_000
 
 
 @contextmanager

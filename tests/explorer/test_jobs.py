@@ -53,7 +53,7 @@ def test_the_points_are_those_of_the_setting(jobs: Jobs) -> None:
     name = jobs.start(SMALL, ALLOWED, replicates=3)
     _until(lambda: not _job(jobs, name).running)
     job = _job(jobs, name)
-    assert job.query == SMALL.query() and job.total == len(job.points) + len(job.refused) > 5
+    assert job.curve == SMALL.curve() and job.total == len(job.points) + len(job.refused) > 5
     found = job.as_points()
     assert list(found.x) == sorted(found.x)
     for place, n in enumerate(found.x):

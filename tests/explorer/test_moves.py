@@ -63,7 +63,8 @@ def test_less_than_half_a_step_is_no_move() -> None:
 
 def test_a_box_moves_its_slider() -> None:
     moves = _moved(ridge={"number": "0.01"})
-    assert moves == Moves({"ridge": "0.01"}, {}, {"ridge": pytest.approx(-2.0)})
+    assert (moves.values, moves.boxes) == ({"ridge": "0.01"}, {})
+    assert moves.places == {"ridge": pytest.approx(-2.0)}
 
 
 def test_a_box_beyond_the_range_leaves_its_slider_at_the_end() -> None:

@@ -54,7 +54,7 @@ def _same(found: Screen, recipe: str) -> None:
     left: dict[str, Any] = {}
     with redirect_stdout(io.StringIO()):
         exec(compile(recipe, "recipe", "exec"), left)
-    predictions = left.get("curve", left.get("diagram"))
+    predictions: Any = left.get("curve", left.get("diagram"))
     if isinstance(predictions, list):
         flat = [one for row in predictions for one in (row if isinstance(row, list) else [row])]
         quantities = {name: np.array([one.quantities[name] for one in flat]) for name in flat[0].quantities}

@@ -116,7 +116,7 @@ def test_what_the_setting_refuses_is_a_gap() -> None:
 
 def test_the_table_has_every_number() -> None:
     pinned = turned(SQUARES, {"noise_variance": "2.0"}).query()
-    found = _screen(replace(SQUARES, pins=(pinned,)), **{SQUARES.query(): MEASURED})
+    found = _screen(replace(SQUARES, pins=(pinned,)), **{SQUARES.curve(): MEASURED})
     rows = list(csv.DictReader(io.StringIO(found.as_csv())))
     assert list(rows[0]) == ["curve", "kind", "n", *found.names, "code"]
     theory = [row for row in rows if row["kind"] == "theory"]
@@ -140,7 +140,7 @@ def test_the_table_of_a_diagram() -> None:
 @pytest.mark.parametrize("second", ["", "noise_variance"])
 def test_pictures_are_what_they_are_called(kind: str, begin: bytes, second: str) -> None:
     found = _screen(
-        replace(SQUARES, y=second, pins=() if second else (SQUARES.query(),)), **{SQUARES.query(): MEASURED}
+        replace(SQUARES, y=second, pins=() if second else (SQUARES.query(),)), **{SQUARES.curve(): MEASURED}
     )
     written = image(found, kind)
     assert written.startswith(begin) and len(written) > 3000
@@ -165,7 +165,7 @@ def test_the_figure_draws_the_numbers() -> None:
 
 
 def test_the_figure_draws_error_bars() -> None:
-    _, points = _drawn(_screen(SQUARES, **{SQUARES.query(): MEASURED}))
+    _, points = _drawn(_screen(SQUARES, **{SQUARES.curve(): MEASURED}))
     assert list(points["x"]) == MEASURED.x and list(points["y"]) == MEASURED.mean["risk"]
     assert list(points["error_y"]["array"]) == MEASURED.error["risk"]
 

@@ -123,3 +123,13 @@ def test_a_number_that_began_as_a_decimal_is_one() -> None:
     knob = one.knob("covariance.exponent")
     assert knob.whole and not is_whole(one, knob)
     assert is_whole(one, one.knob("n"))
+
+
+def test_a_curve_is_named_by_what_it_goes_through() -> None:
+    """Not by how it is shown, nor by where on its axis the slider is."""
+    name = COLLAPSE.curve()
+    shown = replace(
+        COLLAPSE, low=1.0, scale=LOGARITHMIC, shown=("bias",), y="ridge", pins=("setting=ZipfTail",)
+    )
+    assert shown.curve() == turned(COLLAPSE, {"n": "17"}).curve() == name
+    assert len({name, with_axis(COLLAPSE, "ridge").curve(), turned(COLLAPSE, {"ridge": "0.5"}).curve()}) == 3

@@ -88,10 +88,10 @@ def connect_simulation(app: Dash, names: Mapping[str, str], jobs: Jobs) -> None:
         if not job.running and done < job.total:
             words += "; stopped"
         kept, found = dict(simulated or {}), job.as_points()._asdict()
-        fresh = bool(job.points) and kept.get(job.query) != found
+        fresh = bool(job.points) and kept.get(job.curve) != found
         if fresh:
-            kept.pop(job.query, None)
-            kept = dict([*kept.items(), (job.query, found)][-_MOST_KEPT:])
+            kept.pop(job.curve, None)
+            kept = dict([*kept.items(), (job.curve, found)][-_MOST_KEPT:])
         ended = not job.running
         return kept if fresh else no_update, str(done), str(job.total), words, ended, not ended, ended
 

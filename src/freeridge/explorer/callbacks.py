@@ -43,15 +43,17 @@ def connect_address(app: Dash, names: Mapping[str, str]) -> None:
         Output("about", "children"),
         Output("query", "data"),
         Output("problem", "data"),
+        Output("kept", "data"),
         *(Output(*prop) for prop in _VIEW),
         Input("address", "search"),
         State("query", "data"),
+        State("kept", "data"),
         prevent_initial_call="initial_duplicate",
     )
-    def open_address(search: str | None, query: str | None) -> Any:
-        """Make the inputs from the address, unless it is the one that they wrote."""
+    def open_address(search: str | None, query: str | None, kept: str | None) -> Any:
+        """Make the inputs from the address, unless they wrote it: they may have moved on since."""
         address = (search or "").removeprefix("?")
-        if query is not None and address == query:
+        if query is not None and address in (query, kept):
             raise PreventUpdate
         try:
             state, problem = read_query(address, names), ""
@@ -61,7 +63,7 @@ def connect_address(app: Dash, names: Mapping[str, str]) -> None:
         about = (inspect.getdoc(setting_class(name)) or "").partition("\n\n")[0]
         old = None if query is None else read_query(query, names)
         parts = _contents(state, old, [len(held) for held in (ctx.outputs_list[3], ctx.outputs_list[6])])
-        return name, *parts, about.replace("\n", " "), state.query(), problem, *view(state)
+        return name, *parts, about.replace("\n", " "), state.query(), problem, "", *view(state)
 
     @app.callback(
         Output("address", "search", allow_duplicate=True),
@@ -89,7 +91,9 @@ def connect_address(app: Dash, names: Mapping[str, str]) -> None:
         for entry, text in zip(ctx.inputs_list[0], texts, strict=True):
             table, _, key = entry["id"]["name"].partition(".")
             tables[table][key] = text or ""
-        state = replace(state, description=replace(state.description, **tables))
+        state = replace(
+            state, description=replace(state.description, let=tables["let"], fields=tables["fields"])
+        )
         if x != state.x:
             state = replace(with_axis(state, x), y="" if state.y == x else state.y)
         if state.query() == query:
@@ -98,18 +102,19 @@ def connect_address(app: Dash, names: Mapping[str, str]) -> None:
 
     @app.callback(
         Output("address", "search", allow_duplicate=True),
+        Output("kept", "data", allow_duplicate=True),
         Input("query", "data"),
         State(_SLIDERS, "drag_value"),
         State(_SLIDERS, "value"),
         State("address", "search"),
         prevent_initial_call=True,
     )
-    def keep_address(query: str, dragged: list[Any], places: list[Any], search: str | None) -> str:
+    def keep_address(query: str, dragged: list[Any], places: list[Any], search: str | None) -> Any:
         """When a slider is let go, and not at each of its steps, which are no history to go back through."""
         under_hand = any(d is not None and d != place for d, place in zip(dragged, places, strict=True))
         if under_hand or (search or "").removeprefix("?") == query:
             raise PreventUpdate
-        return "?" + query
+        return "?" + query, query
 
 
 def connect_picture(app: Dash, names: Mapping[str, str]) -> None:

@@ -28,8 +28,8 @@ class Job:
 
     Parameters
     ----------
-    query : str
-        The state, without its pins.
+    curve : str
+        Its name.
     process, pipe
         Where it runs, and where its points come from.
     total : int
@@ -41,7 +41,7 @@ class Job:
     running : bool
     """
 
-    query: str
+    curve: str
     process: BaseProcess
     pipe: Connection
     total: int
@@ -71,7 +71,8 @@ class Job:
         ordered = sorted(self.points, key=lambda point: point[0])
         names = list(ordered[0][1]) if ordered else []
         x = [place for place, _, _ in ordered]
-        mean, error = ({name: [point[part][name] for point in ordered] for name in names} for part in (1, 2))
+        mean = {name: [means[name] for _, means, _ in ordered] for name in names}
+        error = {name: [errors[name] for _, _, errors in ordered] for name in names}
         return Points(x, mean, error)
 
 
@@ -99,7 +100,7 @@ class Jobs:
             running = [job for job in self._jobs.values() if job.running]
             for job in running[: len(running) - _MOST + 1]:
                 job.stop()
-            self._jobs[name] = Job(query, process, receiving, len(places))
+            self._jobs[name] = Job(state.curve(), process, receiving, len(places))
         return name
 
     def get(self, name: str) -> Job | None:

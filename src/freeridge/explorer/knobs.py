@@ -89,7 +89,7 @@ def moved(description: Description, values: Mapping[Knob, str]) -> Description:
     for knob in sorted(values, key=lambda knob: -knob.start):  # from the end: places before it stay right
         text = str(tables[knob.table][knob.key])
         tables[knob.table][knob.key] = text[: knob.start] + values[knob] + text[knob.end :]
-    return replace(description, **tables)
+    return replace(description, let=tables[NAME], fields=tables[FIELD])
 
 
 def built(description: Description, numbers: Mapping[str, Any]) -> Any:

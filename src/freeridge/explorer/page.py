@@ -33,6 +33,7 @@ def layout(window: str, names: Mapping[str, str]) -> Component:
             dcc.Store(id="window", data=window),
             dcc.Store(id="query"),
             dcc.Store(id="problem"),
+            dcc.Store(id="kept"),  # the address that was written here last
             dcc.Store(id="job", storage_type="session"),
             dcc.Store(id="simulated", storage_type="session"),
             dcc.Interval(id="tick", interval=400),

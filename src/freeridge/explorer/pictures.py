@@ -166,7 +166,7 @@ def _is_logarithmic(scale: str, *parts: np.ndarray) -> bool:
 
 def _finite(values: np.ndarray) -> list[Any]:
     """Lists with gaps where there is no number: JSON has neither NaN nor infinity."""
-    return np.where(np.isfinite(values), values, None).tolist()  # type: ignore[call-overload, no-any-return]
+    return np.where(np.isfinite(values), values, None).tolist()  # type: ignore[call-overload]
 
 
 def _masked(values: np.ndarray) -> np.ndarray:

@@ -146,7 +146,7 @@ def _loop(
     groups: list[tuple[np.ndarray, Columns]] = []
     for size in np.unique(sizes):
         places = np.flatnonzero(sizes == size)
-        points = {name: [values[place] for place in places] for name, values in rest.items()}
+        points = {name: [values[int(place)] for place in places] for name, values in rest.items()}
         with suppress(InvalidSetting):
             groups.append((places, evaluate(moved(description, {still: still.text(size)}), points)))
     if not groups:
@@ -158,7 +158,8 @@ def _loop(
         fill = Code.OK if name == "code" else np.nan
         columns[name] = np.full((len(sizes), *shape), fill, example.dtype)
         for places, part in groups:
-            columns[name][(places, *map(slice, part[name].shape[1:]))] = part[name]
+            where: Any = (places, *map(slice, part[name].shape[1:]))
+            columns[name][where] = part[name]
     accepted = np.concatenate([places for places, _ in groups])
     columns["code"][np.setdiff1d(np.arange(len(sizes)), accepted)] = Code.INVALID
     return columns

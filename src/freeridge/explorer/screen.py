@@ -101,7 +101,7 @@ class Screen:
                 part = getattr(curve.simulated, kind)
                 columns = [part.get(name, [""] * len(curve.simulated.x)) for name in self.names]  # type: ignore[union-attr]
                 label = "simulated" if kind == "mean" else "standard error"
-                rows = zip(curve.simulated.x, *columns, strict=True)  # type: ignore[union-attr, arg-type]
+                rows = zip(curve.simulated.x, *columns, strict=True)  # type: ignore[union-attr]
                 writer.writerows([curve.label, label, *row, ""] for row in rows)
         return text.getvalue()
 
@@ -113,7 +113,7 @@ def compute(state: State, simulated: Mapping[str, Points], allowed: Mapping[str,
     ----------
     state : State
     simulated : mapping of str to Points
-        By the address (without pins) that they were simulated for.
+        By the name of the curve that they belong to.
     allowed : mapping of str to str
         Settings that pins may be of.
 
@@ -135,10 +135,11 @@ def compute(state: State, simulated: Mapping[str, Points], allowed: Mapping[str,
     curve = _curve(here, tuple(allowed))
     names = list(curve.values)
     shown = [name for name in state.shown if name in names] or names[:1]
-    curves = [replace(curve, label="current", simulated=simulated.get(here))]
+    curves = [replace(curve, label="current", simulated=simulated.get(state.curve()))]
     for number, pin in enumerate(state.pins, 1):
         label = f"pin {number}: {difference(pin, here)}"
-        curves.append(replace(_curve(pin, tuple(allowed)), label=label, simulated=simulated.get(pin)))
+        points = simulated.get(read_query(pin, allowed).curve())
+        curves.append(replace(_curve(pin, tuple(allowed)), label=label, simulated=points))
     message = tally(curve.code)[1]
     return Screen(state, names, shown, curves, message=message, seconds=curve.seconds, points=(curve.points,))
 

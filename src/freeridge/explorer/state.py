@@ -82,6 +82,12 @@ class State:
             parts += [("view.pin", pin) for pin in self.pins]
         return urlencode(parts)
 
+    def curve(self) -> str:
+        """What names the curve, however much of it is shown: simulated points are kept under this."""
+        around = moved(self.description, {self.knob(self.x): "*"})
+        texts = [*around.let.items(), *around.fields.items()]
+        return urlencode([("setting", around.setting), *texts, ("view.x", self.x)])
+
 
 @lru_cache(maxsize=128)
 def start(setting: str) -> State:
