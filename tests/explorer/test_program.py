@@ -117,4 +117,4 @@ def test_errors_name_what_is_wrong() -> None:
 
 
 def test_a_point_takes_time() -> None:
-    assert 0 < seconds_per_point(PLAIN) < 10
+    assert 0 < seconds_per_point(PLAIN, {"n": [30.0, 300.0]}) < 10

@@ -112,6 +112,10 @@ def test_ranges_stay_while_numbers_move_and_come_with_new_ones() -> None:
     }
 
 
+def test_the_first_axis_is_a_number_of_its_own() -> None:
+    assert (start("AtRatios").x, start("GradientFlow").x, COLLAPSE.x) == ("phi", "mixture.n", "n")
+
+
 def test_an_axis_has_the_range_of_its_slider() -> None:
     away = with_axis(turned(COLLAPSE, {"ridge": "7.0"}), "ridge")
     found = ranges_for(COLLAPSE)["ridge"]

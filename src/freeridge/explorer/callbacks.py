@@ -24,7 +24,7 @@ from freeridge.solvers.errors import InvalidSetting
 
 _VIEW = (
     ("x", "options"), ("x", "value"), ("low", "value"), ("high", "value"), ("y", "options"), ("y", "value"),
-    ("shown", "value"), ("scale", "value"),
+    ("shown", "options"), ("shown", "value"), ("scale", "value"),
 )  # fmt: skip
 _SLIDERS, _NUMBERS, _TEXTS = ({"kind": kind, "name": ALL} for kind in ("slider", "number", "text"))
 
@@ -60,10 +60,18 @@ def connect_address(app: Dash, names: Mapping[str, str]) -> None:
         except InvalidSetting as error:
             state, problem = read_query("", names), str(error)
         name = state.description.setting
-        about = (inspect.getdoc(setting_class(name)) or "").partition("\n\n")[0]
+        about = (inspect.getdoc(setting_class(name)) or "").partition("\n\n")[0].replace("$", "")
         old = None if query is None else read_query(query, names)
         parts = _contents(state, old, [len(held) for held in (ctx.outputs_list[3], ctx.outputs_list[6])])
-        return name, *parts, about.replace("\n", " "), state.query(), problem, "", *view(state)
+        return (
+            name,
+            *parts,
+            about.replace("\n", " "),
+            state.query(),
+            problem,
+            "",
+            *view(state),
+        )
 
     @app.callback(
         Output("address", "search", allow_duplicate=True),
@@ -132,7 +140,7 @@ def connect_picture(app: Dash, names: Mapping[str, str]) -> None:
         Output(_SLIDERS, "value"),
         Output(_SLIDERS, "drag_value"),
         Output(_TEXTS, "value"),
-        Output("shown", "options"),
+        Output("shown", "options", allow_duplicate=True),
         Output("problem", "data", allow_duplicate=True),
         Input(_SLIDERS, "drag_value"),
         Input(_SLIDERS, "value"),

@@ -14,6 +14,7 @@ Component = Any  # dash has no types
 # Nothing leaves this machine: there is no button that sends a chart away.
 _AWAY = ["select2d", "lasso2d", "sendChartToCloud"]
 _GRAPH: dict[str, Any] = {"displaylogo": False, "modeBarButtonsToRemove": _AWAY, "responsive": True}
+_WAIT = "Computing. The first curve of a setting is compiled before: that takes seconds, or minutes."
 _EMPTY: dict[str, Any] = {"data": [], "layout": {"xaxis": {"visible": False}, "yaxis": {"visible": False}}}
 
 
@@ -160,7 +161,10 @@ def _view() -> Component:
 
 
 def view(state: State) -> tuple[Any, ...]:
-    """Contents of the view: options and value of x, ends, options and value of y, quantities, scale."""
+    """Contents of the view: options and value of x, ends, options and value of y, quantities, scale.
+
+    Which quantities there are is known with the first curve; until then those that are shown.
+    """
     ranges = ranges_for(state)
     axes = [knob.name for knob in knobs_of(state.description) if knob.name in ranges]
     diagram = [{"label": "nothing: curves", "value": ""}, *axes]
@@ -171,6 +175,7 @@ def view(state: State) -> tuple[Any, ...]:
         written(state.high),
         diagram,
         state.y,
+        list(state.shown),
         list(state.shown),
         state.scale,
     )
@@ -183,6 +188,7 @@ def _picture() -> Component:
             dcc.Loading(
                 dcc.Graph(id="graph", figure=_EMPTY, config=_GRAPH, className="graph"),
                 delay_show=400, show_initially=True, overlay_style={"visibility": "visible", "opacity": 0.6},
+                custom_spinner=html.P(_WAIT, className="wait"),
             ),
             html.P(id="status", role="status", className="hint"),
             html.Div(

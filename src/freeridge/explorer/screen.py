@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from freeridge.explorer.program import evaluate, seconds_per_point
-from freeridge.explorer.recipe import POINTS, SIDE, axis_values, in_decades
+from freeridge.explorer.recipe import POINTS, SIDE, axis_values, ends, in_decades
 from freeridge.explorer.state import State, read_query
 from freeridge.plotting import apart
 from freeridge.solvers.errors import InvalidSetting
@@ -146,10 +146,11 @@ def compute(state: State, simulated: Mapping[str, Points], allowed: Mapping[str,
 
 def points_of(state: State) -> tuple[int, ...]:
     """How many points each axis has: fewer where a point takes long, or a program for each."""
-    affordable = int(_PATIENCE / max(seconds_per_point(state.description), 1e-9))
+    knobs = [state.knob(name) for name in (state.x, state.y) if name]
+    seconds = seconds_per_point(state.description, {knob.name: ends(state, knob) for knob in knobs})
+    affordable = int(_PATIENCE / max(seconds, 1e-9))
     # A diagram may take ten times as long as a curve.
     along, most = (isqrt(10 * affordable), SIDE) if state.y else (affordable, POINTS)
-    knobs = [state.knob(name) for name in (state.x, state.y) if name]
     return tuple(min(max(along, _FEWEST), most) if knob.live else _FEWEST for knob in knobs)
 
 

@@ -111,8 +111,12 @@ def start(setting: str) -> State:
     names = [name for name in ranges if name in live] or list(ranges)
     if not names:
         raise InvalidSetting("setting", setting, "a setting with a number that can move")
-    endings = [(name, name.rpartition(".")[2]) for name in names]
-    x = next((name for f in _FAVOURITES for name, end in endings if end == f), names[0])
+    # Its own numbers before those inside an expression.
+    inner = {name.rpartition(".")[2]: name for name in reversed(names)}
+    wanted = [one for one in _FAVOURITES if one in names] + [
+        inner[one] for one in _FAVOURITES if one in inner
+    ]
+    x = (wanted or names)[0]
     return replace(state, x=x, low=ranges[x].low, high=ranges[x].high)
 
 
