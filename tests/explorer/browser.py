@@ -114,7 +114,11 @@ class Screen:
 
     def changed(self, before: np.ndarray) -> None:
         """Wait for another curve than this one."""
-        self.until(lambda: not np.array_equal(self.curve()[1], before), "another curve")
+        self.until(lambda: not self.shows(before), "another curve")
+
+    def shows(self, before: np.ndarray) -> bool:
+        """Whether this is the curve, gaps included."""
+        return np.array_equal(self.curve()[1], before, equal_nan=True)
 
     def group(self, name: str) -> Locator:
         return self.page.get_by_role("group", name=name, exact=True)
