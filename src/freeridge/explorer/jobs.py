@@ -64,6 +64,7 @@ class Job:
         """End it; the points that are there stay."""
         self.collect()
         self.process.terminate()
+        self.process.join(timeout=5)  # it is at its end; nothing of it is left behind
         self.running = False
 
     def as_points(self) -> Points:
