@@ -103,7 +103,7 @@ def test_vmap_is_the_loop() -> None:
             np.testing.assert_allclose(many.quantities[name][k], value, rtol=1e-11, err_msg=name)
 
 
-@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("plain", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_equal_groups(plain: bool) -> None:
     equal = {"share": 0.5, "noise_2": 0.2, "scale": 1.0, "shift": 0.0, "weight": 1.0, "exponent": 0.0}
     found = predict_many([changed(**equal), changed(**{**equal, "share": 0.8})], plain)

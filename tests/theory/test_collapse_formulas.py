@@ -130,7 +130,7 @@ def test_scalars_solve_their_equations() -> None:
         assert i22 * s.omega + s.theta**2 * i12 * (1 + s.u) == pytest.approx(gamma * s.omega, rel=1e-9)
 
 
-@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("plain", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_rank_deficient_covariance(plain: bool) -> None:
     """Rank below, between and above the sizes, with and without ridge."""
     rows = random_rows(np.random.default_rng(3), POINTS)
@@ -238,6 +238,7 @@ def test_iterative_mixing_is_the_recursion_to_leading_order() -> None:
     assert mixing.iterative_mixing(7, 0.3, 0.1, real_share=0.0) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_self_loops_add_the_variances() -> None:
     aspects, noise = np.array([0.2, 0.5, 0.8]), np.array([1.0, 0.3, 0.1])
     total = 0.0

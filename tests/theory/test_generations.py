@@ -33,7 +33,7 @@ def test_without_ridge_the_recursion_of_one_number() -> None:
         np.testing.assert_allclose(risk, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("features", [None, 80])
+@pytest.mark.parametrize("features", [None, pytest.param(80, marks=pytest.mark.slow)])
 def test_the_first_round_is_model_collapse(features: int | None) -> None:
     setting = _setting(covariance=fr.PowerLaw(120, 1.0, trace=120.0), n=300, ridge=0.1, features=features)
     once = setting.first_round().predict()

@@ -78,7 +78,7 @@ def marchenko_pastur(phi: float) -> Any:
     return mean
 
 
-@pytest.mark.parametrize("phi", [0.4, 2.5])
+@pytest.mark.parametrize("phi", [pytest.param(0.4, marks=pytest.mark.slow), 2.5])
 def test_isotropic_inputs_are_an_integral_over_marchenko_and_pastur(phi: float) -> None:
     truth, ridge, noise = fr.RandomVector(fr.Isotropic(D, 1 / D)), 0.2, 0.3
     population = fr.Population(fr.Isotropic(D), truth, noise, 1.0)

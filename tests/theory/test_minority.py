@@ -172,7 +172,10 @@ SIMULATED = {
 }
 
 
-@pytest.mark.parametrize("name", SIMULATED)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in ("core12", "none1") else pytest.mark.slow) for name in SIMULATED],
+)
 def test_closed_forms_are_what_drawn_data_give(name: str) -> None:
     n, p, dc = SIMULATED[name]
 

@@ -55,7 +55,7 @@ def test_with_many_rows_it_is_least_squares_with_its_degrees_of_freedom() -> Non
     np.testing.assert_allclose(residual / (20_000 - found.freedom), found.noise_variance, rtol=1e-6)
 
 
-@pytest.mark.parametrize("rows", [40, 80, 120])
+@pytest.mark.parametrize("rows", [40, *(pytest.param(n, marks=pytest.mark.slow) for n in (80, 120))])
 def test_squares_of_the_labeler_are_right_on_average(rows: int) -> None:
     # w ~ N(0, I), as many different problems as data sets: the squares of the posterior match those of the
     # truth within the error of the average, where least squares exceeds them by sigma^2 d / (rows - d).
@@ -147,6 +147,7 @@ def test_constant_and_repeated_columns_keep_what_they_are() -> None:
     np.testing.assert_allclose(found.second_moment[0], found.second_moment[D + 1])
 
 
+@pytest.mark.slow
 def test_a_repeated_column_predicts_as_one_of_twice_the_variance() -> None:
     # The rotation (x, x) -> (sqrt 2 x, 0) changes no ridge regression; the labels do not either.
     inputs, labels, _ = drawn(2000)

@@ -40,7 +40,7 @@ def distribution(law: MixtureLaw, guidance: Guidance) -> Any:
 
 
 @pytest.mark.parametrize("strength", [1.0, 4.0])
-@pytest.mark.parametrize("weight", [0.5, 0.9])
+@pytest.mark.parametrize("weight", [pytest.param(0.5, marks=pytest.mark.slow), 0.9])
 def test_law_in_one_dimension_is_that_of_quadrature(strength: float, weight: float) -> None:
     """Also with two components far apart, whose masses the tilt changes."""
     guidance, law = Guidance(slope, strength), two_modes(weight)
