@@ -39,9 +39,9 @@ CHEAP = {
     "inside an expression": with_axis(SQUARES, "covariance.scale"),
     "a dimension": replace(with_axis(SQUARES, "covariance.d"), low=5.0, high=8.0),
     "a diagram": replace(SQUARES, y="noise_variance"),
-    "a diagram over a dimension": replace(SQUARES, y="covariance.d"),
 }
-NAMED = {
+MANY = {  # a program for each dimension, or for an equation
+    "a diagram over a dimension": replace(SQUARES, y="covariance.d"),
     "names": turned(with_axis(start("RidgeMixture"), "real_share"), {"d": "20", "error": "0.3"}),
     "a name that is a dimension": replace(
         with_axis(turned(start("RidgeMixture"), {"d": "6"}), "d"), low=5.0, high=7.0
@@ -87,10 +87,10 @@ def test_the_python_gives_the_numbers_of_the_screen(case: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", NAMED)
-def test_the_python_of_names_gives_the_numbers_of_the_screen(case: str) -> None:
-    found = compute(NAMED[case], {}, ALLOWED)
-    _same(found, python(NAMED[case], *found.points))
+@pytest.mark.parametrize("case", MANY)
+def test_the_python_of_many_programs_gives_the_numbers_of_the_screen(case: str) -> None:
+    found = compute(MANY[case], {}, ALLOWED)
+    _same(found, python(MANY[case], *found.points))
 
 
 @pytest.mark.slow
@@ -140,7 +140,7 @@ def test_the_command_gives_the_numbers_of_the_screen(
 def test_the_command_of_names_gives_the_numbers_of_the_screen(
     ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _gives(with_axis(NAMED["names"], "ridge"), ask, tmp_path, monkeypatch)
+    _gives(with_axis(MANY["names"], "ridge"), ask, tmp_path, monkeypatch)
 
 
 def _gives(state: State, ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,5 +167,5 @@ def test_the_command_of_a_diagram(ask: Any, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_number_in_a_name_is_no_axis_of_a_sweep() -> None:
-    words = command(NAMED["names"])
+    words = command(MANY["names"])
     assert words.startswith("#") and "real_share" in words and "\n" not in words.strip()
