@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import freeridge
+from freeridge.parsing import parse
 from freeridge.solvers.errors import InvalidSetting
 
 CONSTRUCTORS = (
@@ -71,7 +72,7 @@ def evaluate(
     strings, lists, arithmetic, names of [let] and calls of Dense, ..., load, logspace; not Attribute
     """
     try:
-        tree = ast.parse(text.strip(), mode="eval")
+        tree = parse(text.strip(), "eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error) or "nested too deeply"
         raise InvalidSetting(name, text, f"an expression in the syntax of Python; {reason}") from None

@@ -12,6 +12,7 @@ from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
+from freeridge.parsing import parse
 from freeridge.solvers.errors import InvalidSetting, unknown
 
 _VERBS = ("predict", "simulate")
@@ -46,7 +47,7 @@ def settings_in(source: str) -> list[str]:
     """
     if not all(f"def {verb}(" in source for verb in _VERBS):
         return []
-    classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    classes = [node for node in parse(source).body if isinstance(node, ast.ClassDef)]
     return [
         one.name
         for one in classes

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Iterator
 
 from freeridge.language import Description
+from freeridge.parsing import parse
 from freeridge.solvers.errors import InvalidSetting
 
 
@@ -51,7 +52,7 @@ def start_of(cls: type, name: str | None = None) -> Description:
 
 def _statements(cls: type) -> Iterator[ast.stmt]:
     for example in doctest.DocTestParser().get_examples(inspect.getdoc(cls) or ""):
-        yield from ast.parse(example.source).body
+        yield from parse(example.source).body
 
 
 def _called(call: ast.Call) -> str:
@@ -74,7 +75,7 @@ def _needed(known: dict[str, str], fields: dict[str, str]) -> dict[str, str]:
     needed: set[str] = set()
     waiting = list(fields.values())
     while waiting:
-        names = {node.id for node in ast.walk(ast.parse(waiting.pop())) if isinstance(node, ast.Name)}
+        names = {node.id for node in ast.walk(parse(waiting.pop())) if isinstance(node, ast.Name)}
         fresh = names & set(known) - needed
         needed |= fresh
         waiting += [known[name] for name in fresh]

@@ -1,23 +1,15 @@
 """The server: what it may be asked for, and by whom."""
 
-import ast
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.explorer.own import OWN
 
 from freeridge.explorer.jobs import Jobs
-from freeridge.explorer.server import make_app, parse_one_at_a_time, serve
+from freeridge.explorer.server import make_app, serve
+from freeridge.parsing import parse
 from freeridge.solvers.errors import InvalidSetting
-
-
-@pytest.fixture
-def parse_as_before() -> Iterator[None]:
-    before = ast.parse
-    yield
-    vars(ast)["parse"] = before
 
 
 def test_only_names_of_this_machine_are_answered() -> None:
@@ -35,19 +27,19 @@ def test_a_file_without_a_setting_is_refused_at_the_start() -> None:
         make_app(["nowhere.py"], Jobs())
 
 
-def test_a_port_that_is_no_port_is_named(parse_as_before: None) -> None:
+def test_a_port_that_is_no_port_is_named() -> None:
     with pytest.raises(InvalidSetting, match="port = 70000"):
         serve([], 70000, browser=False)
 
 
-def test_windows_parse_by_turns(parse_as_before: None) -> None:
+def test_windows_parse_by_turns() -> None:
     """Python 3.11 alone raises SystemError here, now and then."""
-    parse_one_at_a_time()
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
         with ThreadPoolExecutor(4) as pool:
-            trees = list(pool.map(lambda n: ast.parse(f"PowerLaw({n}, exponent=[1.0, {n}])"), range(200)))
+            texts = [f"PowerLaw({n}, exponent=[1.0, {n}])" for n in range(200)]
+            trees = list(pool.map(lambda text: parse(text, "eval"), texts))
     finally:
         sys.setswitchinterval(interval)
-    assert [tree.body[0].value.args[0].value for tree in trees] == list(range(200))  # type: ignore[attr-defined]
+    assert [tree.body.args[0].value for tree in trees] == list(range(200))  # type: ignore[attr-defined]

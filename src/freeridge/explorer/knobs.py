@@ -9,6 +9,7 @@ from typing import Any
 import freeridge
 from freeridge.expressions import CONSTRUCTORS
 from freeridge.language import Description
+from freeridge.parsing import parse
 from freeridge.settings import setting_class
 from freeridge.solvers.errors import InvalidSetting
 
@@ -114,7 +115,7 @@ def _numbers(text: str, key: str, cls: type | None) -> Iterator[tuple[str, ast.e
     """Numbers that are a text, an entry of a list, or an argument of a call: with their path, whether they
     are static (None: nobody says), and whether they lie in a labeler. Those in arithmetic are constants."""
     try:
-        tree = ast.parse(text, mode="eval").body
+        tree = parse(text, "eval").body
     except (SyntaxError, ValueError):
         return
     if text == text.strip() and text.isascii():  # places are counted in bytes

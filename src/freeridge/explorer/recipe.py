@@ -11,6 +11,7 @@ from freeridge.explorer.knobs import NAME, Knob, moved
 from freeridge.explorer.ranges import ranges_of
 from freeridge.explorer.state import State, is_whole, start, with_axis, written
 from freeridge.expressions import CONSTRUCTORS
+from freeridge.parsing import parse
 from freeridge.settings import setting_class, settings
 
 POINTS, SIDE = 200, 48  # along a curve, and along a side of a phase diagram
@@ -188,7 +189,7 @@ def _code(text: str) -> str:
             name = f"fr.{node.id}" if node.id in CONSTRUCTORS else _FUNCTIONS.get(node.id, node.id)
             return ast.copy_location(ast.Name(name), node)
 
-    return ast.unparse(Prefixed().visit(ast.parse(text, mode="eval")))
+    return ast.unparse(Prefixed().visit(parse(text, "eval")))
 
 
 def _toml(text: str) -> str:

@@ -182,7 +182,12 @@ def _flat(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
     quantities = {name: part for name, part in columns.items() if name not in ("code", "residual")}
     while any(np.ndim(part) > 1 for part in quantities.values()):
         quantities = apart(quantities, 1)
-    return dict(sorted(quantities.items(), key=lambda item: not item[0].startswith("risk")))
+    # What one looks for comes before its parts and what is derived from it.
+    return dict(sorted(quantities.items(), key=lambda item: _rank(item[0])))
+
+
+def _rank(name: str) -> tuple[bool, bool]:
+    return not name.startswith("risk"), "risk" not in name and "error" not in name
 
 
 def _diagram(state: State) -> Screen:

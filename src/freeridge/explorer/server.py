@@ -1,14 +1,12 @@
 """The server of the page: on this machine alone."""
 
-import ast
 import logging
 import socket
 import uuid
 import webbrowser
 from collections.abc import Sequence
-from functools import wraps
 from pathlib import Path
-from threading import RLock, Timer
+from threading import Timer
 from typing import Any
 
 import flask
@@ -58,19 +56,6 @@ def make_app(files: Sequence[str], jobs: Jobs) -> Dash:
     return app
 
 
-def parse_one_at_a_time() -> None:
-    """Python 3.11 counts the depth of the syntax trees of all threads together, and stops with a SystemError
-    when two windows have theirs parsed at once: in this process they take turns."""
-    lock, parse = RLock(), ast.parse
-
-    @wraps(parse)
-    def alone(*words: Any, **options: Any) -> Any:
-        with lock:
-            return parse(*words, **options)
-
-    vars(ast)["parse"] = alone
-
-
 def serve(files: Sequence[str], port: int, browser: bool) -> None:
     """Serve until interrupted.
 
@@ -91,7 +76,6 @@ def serve(files: Sequence[str], port: int, browser: bool) -> None:
     if not 0 <= port <= _LAST_PORT:
         raise InvalidSetting("port", port, f"a whole number from 0, for any that is free, to {_LAST_PORT}")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    parse_one_at_a_time()
     jobs = Jobs()
     app = make_app(files, jobs)
     try:
