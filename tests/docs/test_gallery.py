@@ -108,8 +108,6 @@ def test_a_figure_that_fails_is_named_after_the_others(
 
 @pytest.mark.slow
 def test_a_site_with_a_picture(tmp_path: Path) -> None:
-    if importlib.util.find_spec("sphinx") is None or importlib.util.find_spec("myst_parser") is None:
-        pytest.skip("needs Sphinx and MyST")
     name, source = "tale-of-tails-12", tmp_path / "source"
     (source / "gallery").mkdir(parents=True)
     (source / "gallery" / "index.md").write_text((DOCS / "gallery" / "index.md").read_text())

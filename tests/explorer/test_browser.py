@@ -12,15 +12,13 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from tests.explorer.browser import Screen, chromium, served
 
 import freeridge as fr
 from freeridge.settings import setting_class
 
 pytestmark = pytest.mark.browser
-pytest.importorskip("playwright")
-
-from playwright.sync_api import Browser, BrowserContext, sync_playwright  # noqa: E402
-from tests.explorer.browser import Screen, chromium, served  # noqa: E402
 
 
 @pytest.fixture(scope="module")
