@@ -151,7 +151,8 @@ def _lines(screen: Screen) -> Iterator[_Line]:
 
 def _axis(title: str, logarithmic: bool) -> dict[str, Any]:
     return {
-        "title": {"text": title, "standoff": 12}, "automargin": True, "type": "log" if logarithmic else "linear", "gridcolor": "#e6e6e6",
+        "title": {"text": title, "standoff": 12}, "automargin": True,
+        "type": "log" if logarithmic else "linear", "gridcolor": "#e6e6e6",
         "zeroline": False, "linecolor": "#666", "ticks": "outside", "exponentformat": "power",
     }  # fmt: skip
 
