@@ -29,7 +29,7 @@ test: $(VENV)/.test
 
 # the explorer and the site in a headless Chromium, which is expected on the PATH (or CHROMIUM=/where/it/is)
 browser: $(VENV)/.test
-	$(BIN)/pytest tests/explorer tests/docs -m browser
+	$(BIN)/pytest tests/explorer tests/docs -m browser -n $(JOBS) --dist loadfile
 
 # minutes, not seconds: the slow tests, then theory against simulation over all regimes
 validate: $(VENV)/.test

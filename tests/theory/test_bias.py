@@ -94,6 +94,7 @@ def test_risks_are_those_of_the_mixture_theorem() -> None:
     assert found.residual[0] < 1e-11 and found.message == "certified"
 
 
+@pytest.mark.slow
 def test_vmap_is_the_loop() -> None:
     rows = [POINT, changed(n=30.0), changed(ridge=1e-6, features=200.0)]
     many = predict_many(rows, plain=False)

@@ -21,6 +21,7 @@ def _setting(**changes: object) -> fr.IterativeMixing:
     return fr.IterativeMixing(**{**fields, **changes})  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_without_ridge_the_recursion_of_one_number() -> None:
     share, phi, quality = 0.7, 100 / 2000, 1.0
     expected = []
@@ -90,6 +91,7 @@ def test_seeded() -> None:
     assert not np.array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_differentiable() -> None:
     import jax
 

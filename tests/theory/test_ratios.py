@@ -13,6 +13,7 @@ GROUPS = [
 ]
 
 
+@pytest.mark.slow
 def test_sweeps_are_those_of_the_sizes() -> None:
     collapse = fr.ModelCollapse(fr.PowerLaw(D, 0.5), 1, 0.5, 0.2, 0.3, 0.1, features=7)
     phi, psi, ridge = [0.25, 2.0], [0.5, 3.0], [0.0, 0.1]

@@ -116,6 +116,7 @@ def test_groups_are_sorted_by_name_with_the_shares_of_their_rows() -> None:
     assert all(isinstance(p, fr.Population) for p in populations)
 
 
+@pytest.mark.slow
 def test_fewer_rows_than_features_are_shrunk_and_predicted() -> None:
     inputs, labels, _ = drawn(60)
     groups = np.where(np.arange(60) < 50, 0, 1)

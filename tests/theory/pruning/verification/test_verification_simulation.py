@@ -31,8 +31,8 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-# These compile nothing that another test does not.
-FAST = ("no verifier", "no errors, n < d", "at breakdown", "retrained")
+# These compile nothing that another fast test does not.
+FAST = ("no verifier", "no errors, n < d", "at breakdown")
 
 
 def compare(name: str, replicates: int) -> None:
