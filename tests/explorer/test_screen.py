@@ -16,7 +16,6 @@ from freeridge.explorer.screen import Points, Screen, compute, difference
 from freeridge.explorer.state import LINEAR, LOGARITHMIC, State, turned, with_axis
 from freeridge.solvers.errors import InvalidSetting
 
-SQUARES = SQUARES
 MEASURED = Points([50.0, 80.0], {"risk": [0.25, 0.125]}, {"risk": [0.01, 0.02]})
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from freeridge.explorer.knobs import built
 from freeridge.explorer.recipe import axis_values
 from freeridge.explorer.screen import Points
 from freeridge.explorer.state import State, is_whole, read_query, turned
@@ -152,8 +153,7 @@ def _near(state: State, place: float, replicates: int) -> tuple[float, Any]:
     for step in (step for step in steps if not whole or place + step >= 1):
         try:
             description = turned(state, {state.x: knob.text(place + step)}).description
-            setting = description.build(description.values(description.names()))
-            return place + step, setting.simulate(0, replicates)
+            return place + step, built(description, {}).simulate(0, replicates)
         except InvalidSetting as error:
             refusal = refusal or error
     assert refusal is not None

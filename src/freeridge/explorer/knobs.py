@@ -105,7 +105,7 @@ def accepts(description: Description, knob: Knob, value: float) -> bool:
     """Whether the setting can be built with this number in the place of a knob."""
     changed = moved(description, {knob: knob.text(value)})
     try:
-        changed.build(changed.values(changed.names()))
+        built(changed, {})
     except InvalidSetting:
         return False
     return True

@@ -62,7 +62,7 @@ def evaluate(description: Description, axes: Mapping[str, Sequence[float]]) -> C
     for name in axes:
         if name not in knobs:
             raise InvalidSetting("axis", name, f"a number of the setting: {', '.join(knobs)}")
-    description.build(description.values(description.names()))  # as it stands: errors name what is wrong
+    built(description, {})  # as it stands: errors name what is wrong
     still = [knobs[name] for name in axes if not knobs[name].live]
     if still:
         return _loop(description, knobs, still[0], axes)

@@ -11,6 +11,7 @@ from freeridge.explorer.knobs import NAME, Knob, moved
 from freeridge.explorer.ranges import ranges_of
 from freeridge.explorer.state import State, is_whole, start, with_axis, written
 from freeridge.expressions import CONSTRUCTORS
+from freeridge.language import Description
 from freeridge.parsing import parse
 from freeridge.settings import setting_class, settings
 
@@ -63,12 +64,7 @@ def python(state: State, *points: int) -> str:
     lines = [
         f"    {name} = {_code(str(text))}" for name, text in description.let.items() if name not in inner
     ]
-    defaults = _defaults(state)
-    fields = [
-        f"        {name}={_code(str(text))},"
-        for name, text in description.fields.items()
-        if str(text) != defaults.get(name)
-    ]
+    fields = [f"        {name}={_code(text)}," for name, text in _given(description).items()]
     arguments = list(names.values())
     called, preamble = _class_name(state)
     body = [
@@ -89,13 +85,10 @@ def command(state: State, *points: int) -> str:
         return f"# {away} stands in a name or a labeler, which sweep cannot vary: take the Python.\n"
     axes = {knob.name: _words(axis_values(state, knob, count)) for knob, count in _counted(knobs, points)}
     out = "--out diagram.nc" if state.y else "--plot curve.png --out curve.csv"
-    defaults = _defaults(state)
-    fields = {
-        name: text for name, text in state.description.fields.items() if str(text) != defaults.get(name)
-    }
+    fields = _given(state.description)
     if not state.description.let:
         words = [
-            f"--{name.replace('_', '-')} {shlex.quote(str(text))}"
+            f"--{name.replace('_', '-')} {shlex.quote(text)}"
             for name, text in fields.items()
             if name not in axes
         ]
@@ -176,9 +169,12 @@ def _class_name(state: State) -> tuple[str, list[str]]:
     return cls, ["from freeridge.settings import setting_class", "", f"{cls} = setting_class({name!r})"]
 
 
-def _defaults(state: State) -> dict[str, str]:
-    parameters = inspect.signature(setting_class(state.description.setting)).parameters
-    return {name: repr(one.default) for name, one in parameters.items() if one.default is not one.empty}
+def _given(description: Description) -> dict[str, str]:
+    """The fields that are not at their defaults."""
+    parameters = inspect.signature(setting_class(description.setting)).parameters
+    defaults = {name: repr(one.default) for name, one in parameters.items() if one.default is not one.empty}
+    fields = {name: str(text) for name, text in description.fields.items()}
+    return {name: text for name, text in fields.items() if text != defaults.get(name)}
 
 
 def _code(text: str) -> str:

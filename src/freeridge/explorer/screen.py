@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import isqrt
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import numpy as np
 
@@ -156,8 +157,6 @@ def points_of(state: State) -> tuple[int, ...]:
 
 def difference(pin: str, here: str) -> str:
     """What a pinned state has other than the current one, in words."""
-    from urllib.parse import parse_qsl
-
     one, other = dict(parse_qsl(pin)), dict(parse_qsl(here))
     words = [
         f"{name} = {value}" for name, value in one.items() if other.get(name) != value and "view." not in name
