@@ -8,7 +8,6 @@ threads share the inputs, and a script needs no ``if __name__ == "__main__"`` as
 functions of scipy.linalg keep the lock: a replicate that lives in them gains nothing from a second worker.
 """
 
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,9 +16,11 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from freeridge.solvers.cores import available_cores, one_blas_thread
 from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.replicate_batches import generator_of, run_batches
+from freeridge.solvers.workers import place
 
 Key = Any  # int, sequence of ints, or JAX key: nothing here imports JAX before it is asked for
 
@@ -78,7 +79,8 @@ def run_replicates(
 
     Notes
     -----
-    The limit of one BLAS thread holds for the whole process while this runs.
+    The limit of one BLAS thread holds for the whole process while this runs. Inside
+    :func:`freeridge.solvers.workers.on_workers` replicates are computed elsewhere, or kept as they finish.
 
     Examples
     --------
@@ -92,16 +94,19 @@ def run_replicates(
     """
     _check_replicates(replicates)
     entropy = key_entropy(key)
-    workers = available_workers() if workers is None else workers
+    workers = available_cores() if workers is None else workers
     if isinstance(workers, bool) or not isinstance(workers, int | np.integer) or workers < 1:
         raise InvalidSetting("workers", workers, "a whole number >= 1, or None for one per processor")
 
+    if place().apart:
+        with _progress_bar(progress, replicates) as advance:
+            return _collect(run_batches(replicate, entropy, replicates, workers, advance))
+
     def run(index: int) -> Mapping[str, Any]:
-        seed = np.random.SeedSequence(entropy, spawn_key=(index,))
-        return replicate(np.random.default_rng(seed))
+        return replicate(generator_of(entropy, index))
 
     finished: dict[int, Mapping[str, Any]] = {}
-    with threadpool_limits(1, user_api="blas"), _progress_bar(progress, replicates) as advance:
+    with one_blas_thread, _progress_bar(progress, replicates) as advance:
         try:
             if min(workers, replicates) == 1:
                 for index in range(replicates):
@@ -123,21 +128,21 @@ def run_replicates_jax(
     batch: int = 1,
     progress: bool = False,
 ) -> Replicates:
-    """Run a random experiment many times with JAX, compiled, on its default device.
+    """Run a random experiment many times with JAX, compiled, on all its devices.
 
     Parameters
     ----------
     replicate : callable
         Takes a JAX key and `arguments`, returns named arrays; must be traceable.
     key : int, sequence of int, or JAX key
-        Seed. Replicate r gets `jax.random.fold_in` of it and r. The numbers differ from those of
-        `run_replicates`.
+        Seed. Replicate r gets `jax.random.fold_in` of it and r, on whichever device. The numbers differ from
+        those of `run_replicates`.
     replicates : int
         R >= 2.
     arguments : sequence of pytree
         Arrays handed to `replicate`: large ones compile faster here than captured in its closure.
     batch : int
-        Replicates in one call of the device (`vmap`). Another batch may change the last digits.
+        Replicates of each device in one call (`vmap`). Another batch may change the last digits.
     progress : bool
         Show a progress bar on standard error.
 
@@ -158,26 +163,30 @@ def run_replicates_jax(
     import jax
     import jax.numpy as jnp
 
+    from freeridge.solvers.devices import device_count, on_every_device, over_devices
+
     _check_replicates(replicates)
     if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1:
         raise InvalidSetting("batch", batch, "a whole number >= 1")
     data = np.random.SeedSequence(key_entropy(key)).generate_state(2, np.uint32)
     root = jax.random.wrap_key_data(jnp.asarray(data), impl="threefry2x32")
+    share = min(batch, -(-replicates // device_count()))
 
-    def run(indices: Any, arrays: tuple[Any, ...]) -> Mapping[str, Any]:
+    def run(indices: Any, *arrays: Any) -> Mapping[str, Any]:
         keys = jax.vmap(lambda index: jax.random.fold_in(root, index))(indices)
-        if batch == 1:  # a batch of one would send a matrix through the slower batched routines
+        if share == 1:  # a batch of one would send a matrix through the slower batched routines
             return {name: jnp.asarray(part)[None] for name, part in replicate(keys[0], *arrays).items()}
         return jax.vmap(lambda one: replicate(one, *arrays))(keys)
 
-    compiled = jax.jit(run)
+    compiled, shared = over_devices(run), on_every_device(tuple(arguments))
     finished: list[Mapping[str, Any]] = []
     with _progress_bar(progress, replicates) as advance:
         try:
-            for start in range(0, replicates, batch):
+            step = share * device_count()
+            for start in range(0, replicates, step):
                 # The last batch is filled up rather than compiled anew.
-                parts = compiled(jnp.arange(start, start + batch, dtype=jnp.uint32), tuple(arguments))
-                kept = min(batch, replicates - start)
+                parts = compiled(np.arange(start, start + step, dtype=np.uint32), *shared)
+                kept = min(step, replicates - start)
                 host = {name: np.asarray(part) for name, part in parts.items()}
                 finished += [{name: part[i] for name, part in host.items()} for i in range(kept)]
                 advance(kept)
@@ -223,13 +232,6 @@ def key_entropy(key: Key) -> tuple[int, ...]:
     if len(parts) == 0 or not whole or min(parts) < 0:
         raise InvalidSetting("key", key, expected)
     return tuple(int(part) for part in parts)
-
-
-def available_workers() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _check_replicates(replicates: int) -> None:

@@ -20,8 +20,12 @@ def code_digest(kind: type) -> str:
     64
     """
     own = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    home = Path(importlib.import_module("freeridge").__file__ or "").parent
-    return _digest(home, Path(own) if own else None)
+    return _digest(_home(), Path(own) if own else None)
+
+
+def library_digest() -> str:
+    """Hash of the theories and solvers alone."""
+    return _digest(_home(), None)
 
 
 def digest_files(paths: Iterable[Path]) -> str:
@@ -47,6 +51,10 @@ def without_words(source: str) -> str:
         if isinstance(node, _WITH_DOCSTRING) and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
     return ast.dump(tree)
+
+
+def _home() -> Path:
+    return Path(importlib.import_module("freeridge").__file__ or "").parent
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writing, datasets with their provenance, and parts to resume from.
+"""Files that are whole or absent: atomic writing, and datasets with their provenance.
 
 A reader never sees half a file, whatever ends the writer: the bytes go to a temporary file in the same
 folder, are flushed to the disk, and only then take the name. NetCDF is built in memory first, so that a full
@@ -14,15 +14,15 @@ import os
 import platform
 import sys
 import uuid
-import zipfile
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
-from types import CodeType
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from freeridge.solvers.callables import describe_callable
 from freeridge.solvers.errors import InvalidSetting
 
 _LONGEST = 32  # entries of an array that are written out; longer ones are named by their shape and hash
@@ -79,7 +79,7 @@ def write_atomically(path: str | os.PathLike[str], writer: Callable[[Path], obje
         os.replace(temporary, target)
     except OSError as error:
         _discard(temporary)
-        raise _refused("write", target, error) from error
+        raise refused("write", target, error) from error
     except BaseException:
         _discard(temporary)
         raise
@@ -133,7 +133,7 @@ def load_dataset(path: str | os.PathLike[str]) -> Any:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise _refused("read", path, error) from error
+        raise refused("read", path, error) from error
     try:
         return xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
     except (OSError, ValueError) as error:
@@ -192,69 +192,6 @@ def versions() -> dict[str, str]:
     return {**found, "python": platform.python_version()}
 
 
-class Parts:
-    """Finished parts of a long computation, one small file each, found again by whoever runs the same plan.
-
-    Parameters
-    ----------
-    folder : path, optional
-        Where they are kept; None keeps nothing.
-    plan : str
-        Fingerprint of everything the parts depend on; it is in the name of every file.
-
-    Examples
-    --------
-    >>> import numpy as np, tempfile
-    >>> folder = tempfile.mkdtemp() + "/parts"
-    >>> Parts(folder, "plan").get("first", lambda: {"risk": np.ones(2)})["risk"]
-    array([1., 1.])
-    >>> again = Parts(folder, "plan")
-    >>> again.get("first", lambda: {"risk": np.zeros(2)})["risk"], again.finished
-    (array([1., 1.]), 1)
-    """
-
-    def __init__(self, folder: str | os.PathLike[str] | None, plan: str) -> None:
-        self.folder = None if folder is None else Path(folder)
-        self.finished = 0
-        self._plan = plan
-        self._files: list[Path] = []
-        if self.folder is not None:
-            try:
-                _make_folder(self.folder)  # an unwritable place is met before the computation, not after it
-            except OSError as error:
-                raise _refused("write", self.folder, error) from error
-
-    def get(self, name: str, compute: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """The part of that name, from its file or computed and kept."""
-        if self.folder is None:
-            return dict(compute())
-        path = self.folder / f"{name}-{fingerprint(self._plan, name)[:24]}.npz"
-        part = _load_part(path)
-        if part is None:
-            part = dict(compute())
-            content = io.BytesIO()
-            np.savez(content, allow_pickle=False, **part)
-            write_atomically(path, lambda temporary: temporary.write_bytes(content.getvalue()))
-        self._files.append(path)
-        self.finished += 1
-        return part
-
-    def remove(self) -> None:
-        """Delete the files of this plan, and the folder when nothing else is in it."""
-        for path in self._files:
-            _discard(path)
-        if self.folder is not None and not any(self.folder.iterdir()):
-            self.folder.rmdir()
-
-
-def _load_part(path: Path) -> dict[str, np.ndarray] | None:
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return None  # absent, or harmed by something outside: computed anew
-
-
 def _make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -266,7 +203,8 @@ def _discard(path: Path) -> None:
         return  # the reason that brought us here is the one to report
 
 
-def _refused(verb: str, path: str | os.PathLike[str], error: OSError) -> StorageError:
+def refused(verb: str, path: str | os.PathLike[str], error: OSError) -> StorageError:
+    """The error for a file that the system does not let us write or read."""
     reason = error.strerror or str(error) or type(error).__name__
     # The name that the system complains about may be a folder above the file.
     named = f" ({error.filename})" if isinstance(error, FileExistsError | NotADirectoryError) else ""
@@ -282,7 +220,7 @@ def _attribute(value: Any) -> Any:
 
 
 def _describe(value: Any, seen: dict[Any, int]) -> Any:
-    """The value in terms of JSON; `seen` numbers the random vectors."""
+    """The value in terms of JSON; `seen` numbers random vectors and functions."""
     if isinstance(value, Enum):
         return f"{type(value).__name__}.{value.name}"
     if value is None or isinstance(value, bool | int | str):
@@ -302,24 +240,11 @@ def _describe(value: Any, seen: dict[Any, int]) -> Any:
                 seen.setdefault(entry, len(seen)) if field.name == "identity" else _describe(entry, seen)
             )
         return {"class": type(value).__name__, "fields": fields}
+    if isinstance(value, ModuleType | np.dtype):
+        return str(getattr(value, "__name__", value))
     if callable(value):
-        cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
-        name = getattr(value, "__qualname__", type(value).__name__)
-        return {
-            "function": name,
-            "body": _body(getattr(value, "__code__", None)),
-            "with": _describe(cells, seen),
-        }
+        return describe_callable(value, lambda inner: _describe(inner, seen), seen)
     return _describe_array(value, seen)
-
-
-def _body(code: CodeType | None) -> str | None:
-    """Hash of what a function does; its own functions are among its constants."""
-    if code is None:
-        return None
-    constants = [_body(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
-    text = f"{code.co_code.hex()} {code.co_names} {constants}"
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _describe_array(value: Any, seen: dict[Any, int]) -> Any:

@@ -1,58 +1,76 @@
-"""Simulations over a grid, one call per point of it without the ridge, each with a seed of its own."""
+"""Simulations over a grid, one piece per point of it without the ridge, each with a seed of its own."""
 
 import inspect
 import itertools
-import json
 import warnings
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.field_places import Place, rebuilt
+from freeridge.solvers.parts import Columns
 from freeridge.solvers.replicates import key_entropy
-from freeridge.solvers.results import Code
-from freeridge.solvers.storage import (
-    Parts,
-)
 from freeridge.solvers.sweep_axes import Axis
-from freeridge.solvers.sweep_theory import Bar, Columns, stack_blocks
+from freeridge.solvers.sweep_theory import Block
+from freeridge.solvers.workers import Piece
+
+REFUSED = "refused"  # the column with the reason why a point cannot be simulated
 
 
-def simulate_grid(
-    tree: Any, grid: list[Axis], code: np.ndarray, replicates: int, key: Any, parts: Parts, bar: "Bar"
-) -> Columns:
-    """Means and standard errors, one call per point of the grid without the ridge."""
+def path_axis(tree: Any, grid: Sequence[Axis]) -> int | None:
+    """The axis whose values share their draws: the ridge, where the setting takes a path."""
     ridge = next((k for k, axis in enumerate(grid) if axis.name == "ridge" and axis.vectorised), None)
-    if ridge is not None and not _takes_path(tree, grid[ridge].place):
-        ridge = None
-    others = [k for k in range(len(grid)) if k != ridge]
-    points = list(itertools.product(*(range(len(grid[k].values)) for k in others)))
-    invalid = (code == Code.INVALID).reshape(*(len(axis.values) for axis in grid), -1).all(axis=-1)
-    path = len(grid[ridge].values) if ridge is not None else 1
-    invalid = invalid.transpose(*others, *([] if ridge is None else [ridge])).reshape(len(points), path)
-    advance = bar("simulation", len(points))
-    found: list[Columns] = []
-    for number, point in enumerate(points):
-        changes = {grid[k].place: grid[k].values[i] for k, i in zip(others, point, strict=True)}
-        keep = ~invalid[number]
-        if ridge is not None:
-            changes[grid[ridge].place] = grid[ridge].labels[keep]
+    if ridge is None:
+        return None
+    try:
+        rebuilt(tree, {grid[ridge].place: np.ones(2)})
+    except InvalidSetting:
+        return None
+    return ridge
 
-        def compute(
-            changes: dict[Place, Any] = changes, keep: np.ndarray = keep, number: int = number
-        ) -> Columns:
-            return simulate_point(tree, changes, keep, ridge is not None, replicates, _seed(key, number))
 
-        found.append(parts.get(f"simulation-{number}", compute) if keep.any() else {})
-        advance(1)
-    return _collect(found, grid, ridge, others)
+def simulation_pieces(
+    tree: Any, blocks: Iterable[Block], grid: Sequence[Axis], replicates: int, key: Any
+) -> Iterator[Piece]:
+    """The simulations of every block, but for points whose fields refuse their values; they are about their
+    regions.
+    """
+    path = path_axis(tree, grid)
+    others = [k for k in range(len(grid)) if k != path]
+    sizes = [len(grid[k].values) for k in others]
+    inner = [grid[k] for k in others if grid[k].vectorised]
+    for block in blocks:
+        if isinstance(block.tree, InvalidSetting):
+            continue
+        keep = np.ones(1, bool) if path is None else block.allowed[grid[path].name]
+        for corner in itertools.product(*(np.flatnonzero(block.allowed[axis.name]) for axis in inner)):
+            if not keep.any():
+                continue
+            index = block.at | {axis.name: int(i) for axis, i in zip(inner, corner, strict=True)}
+            changes = {grid[k].place: grid[k].values[index[grid[k].name]] for k in others}
+            shape = [1] * len(grid)
+            if path is not None:
+                changes[grid[path].place] = grid[path].labels[keep]
+                shape[path] = len(keep)
+            region = tuple(
+                slice(None) if k == path else slice(index[axis.name], index[axis.name] + 1)
+                for k, axis in enumerate(grid)
+            )
+            number = int(np.ravel_multi_index([index[grid[k].name] for k in others], sizes)) if others else 0
+            arguments = (tree, changes, keep, path is not None, replicates, _seed(key, number), tuple(shape))
+            yield Piece(f"simulation-{number}", simulate_point, arguments, region)
 
 
 def simulate_point(
-    tree: Any, changes: Mapping[Place, Any], keep: np.ndarray, is_path: bool, replicates: int, seed: int
+    tree: Any,
+    changes: Mapping[Place, Any],
+    keep: np.ndarray,
+    is_path: bool,
+    replicates: int,
+    seed: int,
+    shape: tuple[int, ...],
 ) -> Columns:
     """One simulation, NaN where the ridge is left out; or the reason why it was refused."""
     try:
@@ -63,41 +81,17 @@ def simulate_point(
             warnings.filterwarnings("ignore", "interrupted", RuntimeWarning)
             estimate = setting.simulate(key=seed, replicates=replicates, **accepted)
     except InvalidSetting as error:
-        return {"refused": np.array(str(error))}
+        return {REFUSED: np.array(str(error))}
     if estimate.replicates != replicates:
         raise KeyboardInterrupt  # a run that was cut short answers with fewer: not what this point is to hold
     columns = {}
     for ending, values in (("simulated", estimate.mean), ("standard_error", estimate.standard_error)):
         for name, value in values.items():
             trailing = np.shape(value)[1:] if is_path else np.shape(value)
-            columns[f"{name}_{ending}"] = np.full((len(keep), *trailing), np.nan)
-            columns[f"{name}_{ending}"][keep] = value
+            column = np.full((len(keep), *trailing), np.nan)
+            column[keep] = value
+            columns[f"{name}_{ending}"] = column.reshape(*shape, *trailing)
     return columns
-
-
-def _collect(found: list[Columns], grid: list[Axis], ridge: int | None, others: list[int]) -> Columns:
-    refused = Counter(str(one["refused"]) for one in found if "refused" in one)
-    columns = [None if "refused" in one else one for one in found]
-    if not any(columns):
-        reason = next(iter(refused), "every point is outside its range")
-        raise InvalidSetting("replicates", "simulation", f"a point that can be simulated; {reason}")
-    order = [*others] if ridge is None else [*others, ridge]
-    result = {}
-    for name, stacked in stack_blocks(columns, 1 if ridge is None else len(grid[ridge].values)).items():
-        trailing = stacked.shape[2:]
-        stacked = stacked.reshape(*(len(grid[k].values) for k in order), *trailing)
-        result[name] = stacked.transpose(*np.argsort(order), *range(len(grid), stacked.ndim))
-    if refused:
-        result["refused"] = np.array(json.dumps(refused))
-    return result
-
-
-def _takes_path(tree: Any, place: Place) -> bool:
-    try:
-        rebuilt(tree, {place: np.ones(2)})
-    except InvalidSetting:
-        return False
-    return True
 
 
 def _seed(key: Any, point: int) -> int:

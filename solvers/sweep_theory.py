@@ -1,110 +1,138 @@
-"""Predictions over a grid, compiled and in chunks: what a setting refuses is NaN with a code."""
+"""Predictions over boxes of a grid, compiled: what a setting refuses is NaN with a code."""
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from freeridge.solvers.devices import over_devices, rounded_up
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.field_places import Place, locate, node_at, rebuild, rebuilt, with_leaves
+from freeridge.solvers.parts import Columns
 from freeridge.solvers.results import Code, Prediction
-from freeridge.solvers.storage import Parts
+from freeridge.solvers.storage import fingerprint
 from freeridge.solvers.sweep_axes import Axis
+from freeridge.solvers.workers import Piece
 
-Columns = dict[str, np.ndarray]
-Bar = Callable[[str, int], Callable[[int], None]]
+_PROGRAMS = 32  # compiled ones that a process keeps
 
 
-def predict_grid(tree: Any, grid: list[Axis], chunk: int, parts: Parts, bar: Bar) -> Columns:
-    """All variables of the prediction, each with the axes of the grid in front."""
-    outer = [axis for axis in grid if not axis.vectorised]
-    inner = [axis for axis in grid if axis.vectorised]
-    shape = [len(axis.values) for axis in [*outer, *inner]]
-    lanes = int(np.prod([len(axis.values) for axis in inner], dtype=np.int64))
-    advance = bar("theory", int(np.prod(shape, dtype=np.int64)))
-    blocks: list[Columns | None] = []
-    first_error: InvalidSetting | None = None
-    for index, values in enumerate(itertools.product(*(axis.values for axis in outer))):
+class Block(NamedTuple):
+    """The part of a grid with one value on each axis that cannot be vectorised: a setting of its own.
+
+    Attributes
+    ----------
+    tree : (setting, options) or InvalidSetting
+        Why there is none.
+    at : dict of int
+        Place on those axes.
+    allowed : dict of array
+        For each of the other axes, which of its values the setting accepts.
+    """
+
+    tree: Any
+    at: dict[str, int]
+    allowed: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Lanes:
+    """A program for points of one block: the setting is captured, and the values of some fields are not.
+
+    Equal marks are equal programs: a process compiles each once.
+    """
+
+    tree: Any
+    names: tuple[str, ...]
+    number: int
+    mark: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lanes) and self.mark == other.mark
+
+    def __hash__(self) -> int:
+        return hash(self.mark)
+
+
+def blocks_of(tree: Any, grid: Sequence[Axis]) -> Iterator[Block]:
+    """Every block of a grid, built and checked."""
+    outer, inner = ([axis for axis in grid if axis.vectorised is kind] for kind in (False, True))
+    for index in itertools.product(*(range(len(axis.values)) for axis in outer)):
+        chosen = {axis.place: axis.values[i] for axis, i in zip(outer, index, strict=True)}
+        there = dict(zip((axis.name for axis in outer), index, strict=True))
         try:
-            block = rebuilt(tree, dict(zip((axis.place for axis in outer), values, strict=True)))
-            blocks.append(_block(block, inner, min(chunk, lanes), lanes, f"theory-{index}", parts, advance))
+            built = rebuilt(tree, chosen)
+            allowed = {axis.name: _allowed(built, axis, inner) for axis in inner}
         except InvalidSetting as error:
-            first_error = first_error or error
-            blocks.append(None)
-            advance(lanes)
-    if not any(blocks):
-        assert first_error is not None
-        raise first_error  # nothing could be computed at all: that is no lane but the request
-    order = [[axis.name for axis in [*outer, *inner]].index(axis.name) for axis in grid]
-    result = {}
-    for name, stacked in stack_blocks(blocks, lanes).items():
-        stacked = stacked.reshape(*shape, *stacked.shape[2:])
-        result[name] = stacked.transpose(*order, *range(len(grid), stacked.ndim))
-    return result
+            yield Block(error, there, {})
+        else:
+            yield Block(built, there, allowed)
 
 
-def stack_blocks(blocks: Sequence[Columns | None], lanes: int) -> Columns:
-    """Blocks on top of each other; NaN, and the code INVALID, where one is missing or shorter than others."""
-    result = {}
-    for name, example in next(block for block in blocks if block).items():
-        columns = [
-            block[name] if block else np.empty((lanes,) + (0,) * (example.ndim - 1)) for block in blocks
-        ]
-        shape = np.max([column.shape for column in columns], axis=0)
-        result[name] = np.full(
-            (len(blocks), *shape), Code.INVALID if name == "code" else np.nan, dtype=example.dtype
-        )
-        for whole, column, block in zip(result[name], columns, blocks, strict=True):
-            if block:
-                whole[tuple(map(slice, column.shape))] = column
-    return result
+def theory_pieces(blocks: Iterable[Block], grid: Sequence[Axis], chunk: int) -> Iterator[Piece]:
+    """The theory of every block in boxes of at most `chunk` points; they are about their regions."""
+    inner = [axis for axis in grid if axis.vectorised]
+    box = zip(box_shape(grid, chunk), grid, strict=True)
+    sizes = [size for size, axis in box if axis.vectorised]
+    number = int(np.prod(sizes, dtype=np.int64))
+    for block in blocks:
+        if isinstance(block.tree, InvalidSetting):
+            continue
+        names = tuple(axis.name for axis in inner)
+        lanes = Lanes(block.tree, names, number, fingerprint(block.tree, names, number))
+        starts = (range(0, len(axis.values), size) for axis, size in zip(inner, sizes, strict=True))
+        for corner in itertools.product(*starts):
+            part = {
+                axis.name: slice(start, min(start + size, len(axis.values)))
+                for axis, start, size in zip(inner, corner, sizes, strict=True)
+            }
+            region = tuple(part.get(axis.name) or _one(block.at[axis.name]) for axis in grid)
+            values = tuple(axis.labels[part[axis.name]] for axis in inner)
+            valid = tuple(block.allowed[axis.name][part[axis.name]] for axis in inner)
+            name = "theory-" + "-".join(str(side.start) for side in region)
+            shape = tuple(side.stop - side.start for side in region)
+            yield Piece(name, predict_box, (lanes, values, valid, shape), region)
 
 
-def _block(
-    tree: Any,
-    inner: list[Axis],
-    size: int,
-    lanes: int,
-    name: str,
-    parts: Parts,
-    advance: Callable[[int], None],
+def box_shape(grid: Sequence[Axis], chunk: int) -> tuple[int, ...]:
+    """Points on each axis of a box of at most `chunk`: whole axes from the last on, the next in equal cuts.
+
+    Examples
+    --------
+    >>> axes = [Axis(name, (), list(range(length)), True, np.arange(length)) for name, length in
+    ...         (("phi", 6), ("psi", 50), ("ridge", 4))]
+    >>> box_shape(axes, 60)
+    (1, 13, 4)
+    """
+    sizes, room = [], chunk
+    for axis in reversed(grid):
+        length = len(axis.values) if axis.vectorised else 1
+        cuts = -(-length // max(room, 1))
+        sizes.append(-(-length // cuts))
+        room //= sizes[-1]
+    return tuple(reversed(sizes))
+
+
+def predict_box(
+    lanes: Lanes, values: tuple[np.ndarray, ...], valid: tuple[np.ndarray, ...], shape: tuple[int, ...]
 ) -> Columns:
-    """Every lane of one setting, in chunks of one size."""
-    places = [locate(tree, axis.name, axis.values).place for axis in inner]
-
-    def lane(values: Float[Array, " axes"]) -> Prediction:
-        setting, options = with_leaves(tree, places, list(values))
-        prediction: Prediction = setting.predict(**options)
-        return prediction
-
-    # The setting is captured, not an argument: what is not swept stays known, as in one prediction.
-    compiled = jax.jit(jax.vmap(lane))
-    allowed = [_allowed(tree, place, axis.values, inner) for place, axis in zip(places, inner, strict=True)]
-    chunks = []
-    for start in range(0, lanes, size):
-        lane_numbers = np.minimum(np.arange(start, start + size), lanes - 1)  # the last chunk is filled up
-        index = np.unravel_index(lane_numbers, [len(axis.values) for axis in inner]) if inner else ()
-        rows = (
-            np.array([axis.labels[i] for axis, i in zip(inner, index, strict=True)])
-            .reshape(len(inner), size)
-            .T
-        )
-        valid = np.all([mask[i] for mask, i in zip(allowed, index, strict=True)], axis=0) & np.ones(
-            size, bool
-        )
-        kept = min(size, lanes - start)
-
-        def compute(rows: np.ndarray = rows, valid: np.ndarray = valid, kept: int = kept) -> Columns:
-            return {column: value[:kept] for column, value in predict_chunk(compiled, rows, valid).items()}
-
-        chunks.append(parts.get(f"{name}-{start // size}", compute))
-        advance(kept)
-    return {column: np.concatenate([one[column] for one in chunks]) for column in chunks[0]}
+    """Theory at the product of some values, with the shape of the box in front."""
+    mesh = np.meshgrid(*values, indexing="ij") if values else []
+    accepted = np.ones([len(one) for one in values], bool)
+    for mask in np.meshgrid(*valid, indexing="ij") if valid else []:
+        accepted &= mask
+    rows = np.stack([one.ravel() for one in mesh], axis=-1) if mesh else np.empty((1, 0))
+    # The last point fills the call up.
+    filled = np.minimum(np.arange(rounded_up(lanes.number)), len(rows) - 1)
+    found = predict_chunk(_program(lanes), rows[filled], accepted.ravel()[filled])
+    return {name: column[: len(rows)].reshape(*shape, *column.shape[1:]) for name, column in found.items()}
 
 
 def predict_chunk(
@@ -129,14 +157,35 @@ def predict_chunk(
     return {**quantities, "residual": residual, "code": code}
 
 
-def _allowed(tree: Any, place: Place, values: Sequence[Any], inner: list[Axis]) -> np.ndarray:
+def _one(index: int) -> slice:
+    return slice(index, index + 1)
+
+
+@lru_cache(maxsize=_PROGRAMS)
+def _program(lanes: Lanes) -> Callable[[Any], Prediction]:
+    # Any value does to find a place: which fields there are is known by now.
+    places = [locate(lanes.tree, name, None).place for name in lanes.names]
+
+    def lane(values: Float[Array, " axes"]) -> Prediction:
+        setting, options = with_leaves(lanes.tree, places, list(values))
+        prediction: Prediction = setting.predict(**options)
+        return prediction
+
+    # The setting is captured, not an argument: what is not swept stays known, as in one prediction.
+    return over_devices(jax.vmap(lane))
+
+
+def _allowed(tree: Any, axis: Axis, inner: list[Axis]) -> np.ndarray:
     """Which values the object that holds the field accepts, when it is built with them.
 
     A value may be refused for its company alone: it counts as refused only when it is with the company of the
     base setting, and with the first and the last values of the other axes.
     """
-    others = [axis for axis in inner if axis.place != place]
-    corners = [{axis.place: axis.values[end] for axis in others} for end in (0, -1)] if others else []
+    values, place = axis.values, locate(tree, axis.name, axis.values).place
+    others = [(locate(tree, one.name, one.values).place, one.values) for one in inner if one is not axis]
+    corners: list[dict[Place, Any]] = (
+        [{where: company[end] for where, company in others} for end in (0, -1)] if others else []
+    )
     length = max(k for k in range(len(place)) if k == 1 or dataclasses.is_dataclass(node_at(tree, place[:k])))
     owner = node_at(tree, place[:length])
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from freeridge.solvers.results import Estimate as Estimate
     from freeridge.solvers.results import Prediction as Prediction
     from freeridge.solvers.sweeps import sweep as sweep
+    from freeridge.solvers.workers import on_workers as on_workers
     from freeridge.theory.arithmetic.experiment import GCDExperiment as GCDExperiment
     from freeridge.theory.bias import BiasAmplification as BiasAmplification
     from freeridge.theory.bias_boundary import amplification_boundary as amplification_boundary
@@ -225,6 +226,7 @@ _HOME = {
     "load_waterbirds": "freeridge.theory.memorization.subpopulations.files",
     "measure_group_risks": "freeridge.theory.real_training",
     "normalized_trace": "freeridge.solvers.pencils.traces",
+    "on_workers": "freeridge.solvers.workers",
     "pencil": "freeridge.solvers.pencils.from_sympy",
     "published_twins": "freeridge.theory.memorization.experiments.published_twins",
     "quadratic_form": "freeridge.solvers.pencils.traces",

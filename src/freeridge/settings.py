@@ -121,4 +121,8 @@ def _imported(path: Path) -> object:
         raise InvalidSetting(
             f"{path.name}, line {line}", path.stem, f"a file that can be run; {reason}"
         ) from error
+    import cloudpickle
+
+    # Other processes have no module of this name: its classes travel with what is in them.
+    cloudpickle.register_pickle_by_value(module)
     return module

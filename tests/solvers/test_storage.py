@@ -12,8 +12,8 @@ import pytest
 import xarray as xr
 
 import freeridge as fr
+from freeridge.solvers.parts import Parts
 from freeridge.solvers.storage import (
-    Parts,
     StorageError,
     fingerprint,
     load_dataset,

@@ -14,8 +14,9 @@ import numpy as np
 from freeridge.explorer.knobs import FIELD, NAME, Knob, accepts, built, knobs_of, moved
 from freeridge.language import Description
 from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.parts import Columns
 from freeridge.solvers.results import Code, Prediction
-from freeridge.solvers.sweep_theory import Columns, predict_chunk
+from freeridge.solvers.sweep_theory import predict_chunk
 
 _PROGRAMS = 64  # kept at a time; each holds some megabytes
 # Points of one call. Settings of training take 0.1 GB and half a second a point: this bounds both.
