@@ -26,6 +26,7 @@ from freeridge.solvers.storage import (
     versions,
     write_atomically,
 )
+from freeridge.solvers.workers import Client, on_workers
 
 
 def draw_figures(
@@ -33,6 +34,9 @@ def draw_figures(
     size: str = "quick",
     out: str | Path = Path("out/figures"),
     progress: bool = True,
+    *,
+    client: Client = None,
+    workers: int | None = None,
 ) -> list[Path]:
     """Compute, draw and save figures: PDF, PNG, and NetCDF with every number that is drawn.
 
@@ -48,6 +52,9 @@ def draw_figures(
         Folder for the files, made when it is not there.
     progress : bool
         Show a progress bar on standard error.
+    client, workers
+        Where sweeps and simulations are computed: a cluster, or processes of this machine
+        (:func:`freeridge.on_workers`). Numbers do not depend on it.
 
     Returns
     -------
@@ -61,7 +68,8 @@ def draw_figures(
     StorageError
         When the files cannot be written. No half-written file is left.
     KeyboardInterrupt
-        When interrupted (Ctrl-C). Figures that are finished are kept.
+        When interrupted (Ctrl-C). Figures that are finished are kept, and the points of the one at hand, in a
+        folder beside its data, where the same figure finds them.
     """
     plan = Plan(size)
     entries = _chosen(names)
@@ -69,9 +77,10 @@ def draw_figures(
     _require_writable(folder)
     files: list[Path] = []
     computed: dict[str, xr.Dataset] = {}
-    with _bar(progress, len(entries)) as (say, advance):
+    with _bar(progress, len(entries)) as (say, advance), on_workers(client, workers):
         for entry in entries:
-            data = _data(entry, plan, folder, computed, partial(_say_point, say, entry.name))
+            with on_workers(keep=folder / f"{entry.name}.nc.parts"):
+                data = _data(entry, plan, folder, computed, partial(_say_point, say, entry.name))
             say(f"{entry.name}: drawing")
             files += [folder / f"{entry.name}.nc", *_save_pictures(entry, data, folder)]
             advance()

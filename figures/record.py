@@ -12,9 +12,12 @@ import numpy as np
 import xarray as xr
 
 from freeridge.solvers.errors import InvalidSetting
-from freeridge.solvers.field_places import locate, rebuilt
-from freeridge.solvers.storage import provenance
+from freeridge.solvers.field_places import locate
+from freeridge.solvers.source_digest import library_digest
+from freeridge.solvers.storage import fingerprint, provenance, versions
+from freeridge.solvers.sweep_simulation import REFUSED, simulate_point
 from freeridge.solvers.sweeps import sweep
+from freeridge.solvers.workers import Piece, compute_pieces, place
 
 SIZES = ("quick", "paper")
 SEED = 2410  # of every figure, so that two people get the same points
@@ -98,20 +101,26 @@ def simulation(setting: Any, axes: Axes, plan: Plan, replicates: int, stream: in
     names, values = list(axes), [np.asarray(axis, np.float64) for axis in axes.values()]
     shape = tuple(len(axis) for axis in values)
     columns: dict[str, np.ndarray] = {}
-    for done, place in enumerate(np.ndindex(*shape)):
-        plan.report(done, int(np.prod(shape)))
-        here = {name: axis[i] for name, axis, i in zip(names, values, place, strict=True)}
-        try:
-            # One stream per place on the horizontal axis: curves that differ in a label differ in that alone.
-            changes = {locate((setting,), name, value).place: value for name, value in here.items()}
-            (there,) = rebuilt((setting,), changes)
-            estimate = there.simulate((plan.seed, stream, place[-1]), replicates)
-        except InvalidSetting:
+    tree = (setting, {})
+    pieces = []
+    for point in np.ndindex(*shape):
+        there = zip(names, values, point, strict=True)
+        changes = {locate(tree, name, axis[i]).place: axis[i] for name, axis, i in there}
+        # One stream per place on the horizontal axis: curves that differ in a label differ in that alone.
+        seed = (plan.seed, stream, point[-1])
+        arguments = (tree, changes, np.ones(1, bool), False, replicates, seed, ())
+        pieces.append(Piece(f"simulation-{'-'.join(map(str, point))}", simulate_point, arguments, point))
+    parts = place().parts(
+        lambda: fingerprint([piece.arguments for piece in pieces], versions(), library_digest())
+    )
+    for done, (piece, found) in enumerate(compute_pieces(pieces, parts, place().pool), start=1):
+        assert isinstance(found, dict)
+        plan.report(done, len(pieces))
+        if REFUSED in found:
             continue
-        for name in estimate.mean:
-            for suffix, part in (("simulated", estimate.mean), ("standard_error", estimate.standard_error)):
-                column = columns.setdefault(f"{name}_{suffix}", np.full(shape + np.shape(part[name]), np.nan))
-                column[place] = part[name]
+        for name, part in found.items():
+            column = columns.setdefault(name, np.full(shape + np.shape(part), np.nan))
+            column[piece.about] = part
     if not columns:
         raise InvalidSetting(
             "axes", {name: list(axis) for name, axis in axes.items()}, "at least one point that can be drawn"

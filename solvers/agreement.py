@@ -8,15 +8,20 @@ exactly, a replicate fluctuates by a multiple of 1/d as well: no dimension makes
 error of many replicates. :mod:`freeridge.solvers.extrapolation` removes it and reports what may be left.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from freeridge.solvers.parts import Columns
 from freeridge.solvers.tables import aligned, jsonable
+from freeridge.solvers.workers import Client, on_workers
 
 Values = Mapping[str, np.ndarray]
+
+_TABLES = ("theory", "simulation", "standard_error", "freedom")
 
 # Differences and errors below this part of the largest quantity are rounding: both count as zero.
 _ROUNDING = 1e-13
@@ -143,6 +148,39 @@ class Agreement:
             "message": self.message,
         }
 
+    def columns(self) -> Columns:
+        """All of it as named arrays, which a file or another process can hold."""
+        tables = {name: getattr(self, name) for name in _TABLES}
+        return {
+            **{
+                f"{table}/{name}": np.asarray(v)
+                for table, values in tables.items()
+                for name, v in values.items()
+            },
+            "residual": np.asarray(self.residual),
+            "facts": np.array(json.dumps([self.replicates, dict(self.sizes), self.ok, self.message])),
+        }
+
+    @classmethod
+    def from_columns(cls, columns: Columns) -> "Agreement":
+        """The agreement with these :meth:`columns`.
+
+        Examples
+        --------
+        >>> one = {"risk": np.array(0.5)}
+        >>> agreement = Agreement(one, one, one, 20, {"d": 100}, one)
+        >>> str(Agreement.from_columns(agreement.columns())) == str(agreement)
+        True
+        """
+        tables: dict[str, Values] = {table: {} for table in _TABLES}
+        for place, values in columns.items():
+            table, _, name = place.partition("/")
+            if name:
+                tables[table][name] = values
+        replicates, sizes, ok, message = json.loads(str(columns["facts"]))
+        residual = columns["residual"]
+        return cls(**tables, replicates=replicates, sizes=sizes, residual=residual, ok=ok, message=message)
+
     def _z(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """z, and where nothing fluctuates."""
         theory, error = self.theory[name], self.standard_error[name]
@@ -157,7 +195,14 @@ class Agreement:
 
 
 def validate(
-    setting: Any, replicates: int = 20, key: Any = 0, *, progress: bool = False, **options: Any
+    setting: Any,
+    replicates: int = 20,
+    key: Any = 0,
+    *,
+    progress: bool = False,
+    client: Client = None,
+    workers: int | None = None,
+    **options: Any,
 ) -> Agreement:
     """Predict and simulate one setting, and compare.
 
@@ -171,6 +216,9 @@ def validate(
         Seed of the simulation.
     progress : bool
         Show a progress bar.
+    client, workers
+        Where replicates are drawn: a cluster, or processes of this machine (:func:`freeridge.on_workers`).
+        Numbers do not depend on it.
     **options
         Handed to both methods, such as ``test=1``.
 
@@ -193,7 +241,8 @@ def validate(
     (['bias', 'mismatch', 'risk', 'variance'], True)
     """
     prediction = setting.predict(**options)
-    estimate = setting.simulate(key, replicates, progress=progress, **options)
+    with on_workers(client, workers):
+        estimate = setting.simulate(key, replicates, progress=progress, **options)
     names = [name for name in prediction.quantities if name in estimate.mean]
     return Agreement(
         theory={name: np.asarray(prediction.quantities[name]) for name in names},

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from freeridge.solvers.agreement import Agreement, FiniteSize, numbers, signed, validate
+from freeridge.solvers.agreements import compute_agreements
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.replicates import Key, key_entropy
 from freeridge.solvers.tables import aligned, jsonable
@@ -208,13 +209,12 @@ def validate_all(
     progress : bool
         Show a progress bar on standard error.
     """
-    from rich.console import Console
-    from rich.progress import track
-
     entropy = key_entropy(key)
-    names = track(list(enumerate(settings)), "settings", console=Console(stderr=True), disable=not progress)
-    found = {name: validate(settings[name], replicates, [*entropy, place]) for place, name in names}
-    return Census(found, shown)
+    comparisons = {
+        name: (validate, (setting, replicates, [*entropy, number]))
+        for number, (name, setting) in enumerate(settings.items())
+    }
+    return Census(compute_agreements(comparisons, progress=progress), shown)
 
 
 def require_size(size: str, sizes: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from zlib import crc32
 import numpy as np
 
 from freeridge.solvers.agreement import Agreement, FiniteSize
+from freeridge.solvers.agreements import compute_agreements
 from freeridge.solvers.census import Census
 from freeridge.solvers.replicates import Key, key_entropy
 
@@ -54,15 +55,15 @@ def run_cases(
     progress : bool
         Show a progress bar on standard error.
     """
-    from rich.console import Console
-    from rich.progress import track
-
     entropy = key_entropy(key)
-    names = track(list(cases), "settings", console=Console(stderr=True), disable=not progress)
-    return Census(
-        {name: extrapolate(cases[name], d, replicates, [*entropy, crc32(name.encode())]) for name in names},
-        shown,
-    )
+    comparisons = {
+        f"{name} at {dimension}": (cases[name].compare, (dimension, count, [*seed, dimension]))
+        for name in cases
+        for seed in [[*entropy, crc32(name.encode())]]
+        for dimension, count in zip(_dimensions(d), replicates, strict=True)
+    }
+    found = list(compute_agreements(comparisons, progress=progress).values())
+    return Census({name: combined(*found[3 * k : 3 * k + 3]) for k, name in enumerate(cases)}, shown)
 
 
 def extrapolate(case: Comparable, d: int, replicates: tuple[int, int, int], key: Key) -> Agreement:
@@ -91,10 +92,16 @@ def extrapolate(case: Comparable, d: int, replicates: tuple[int, int, int], key:
     >>> agreement.sizes, agreement.worst < 6
     ({'n': 80, 'd': 40}, True)
     """
-    whole, half, quarter = (
-        case.compare(dimension, count, [*key_entropy(key), dimension])
-        for dimension, count in zip((d, d // 2, d // 4), replicates, strict=True)
+    return combined(
+        *(
+            case.compare(dimension, count, [*key_entropy(key), dimension])
+            for dimension, count in zip(_dimensions(d), replicates, strict=True)
+        )
     )
+
+
+def combined(whole: Agreement, half: Agreement, quarter: Agreement) -> Agreement:
+    """The agreement at one dimension freed of its bias by those at a half and a quarter of it."""
     names = [q for q in whole.theory if q in half.theory and q in quarter.theory]
 
     def combine(*parts: tuple[float, Agreement]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -125,3 +132,7 @@ def extrapolate(case: Comparable, d: int, replicates: tuple[int, int, int], key:
         message=worst.message,
         finite_size=FiniteSize(*combine((1.0, half), (-1.0, whole)), *combine((0.5, half), (-0.25, quarter))),
     )
+
+
+def _dimensions(d: int) -> tuple[int, int, int]:
+    return d, d // 2, d // 4

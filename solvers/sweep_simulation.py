@@ -69,7 +69,7 @@ def simulate_point(
     keep: np.ndarray,
     is_path: bool,
     replicates: int,
-    seed: int,
+    seed: Any,
     shape: tuple[int, ...],
 ) -> Columns:
     """One simulation, NaN where the ridge is left out; or the reason why it was refused."""
@@ -90,7 +90,7 @@ def simulate_point(
             trailing = np.shape(value)[1:] if is_path else np.shape(value)
             column = np.full((len(keep), *trailing), np.nan)
             column[keep] = value
-            columns[f"{name}_{ending}"] = column.reshape(*shape, *trailing)
+            columns[f"{name}_{ending}"] = column.reshape((*shape, *trailing))
     return columns
 
 
