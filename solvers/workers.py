@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +34,10 @@ _AGAIN = "run the same again to go on"
 
 class WorkersLost(ConnectionError):
     """What computed the pieces is gone; the message says where the finished ones are kept."""
+
+
+class _OtherSoftware(RuntimeError):
+    """Of a worker: no answer of a piece, as a setting that is refused may be."""
 
 
 class Piece(NamedTuple):
@@ -95,7 +99,9 @@ class Place:
 
     def parts(self, plan: Callable[[], str]) -> Parts:
         """Where the pieces of a plan are kept until all is done, given its fingerprint."""
-        self.opened.append(Parts(None, "") if self.folder is None else Parts(self.folder, plan()))
+        if self.folder is None:
+            return Parts(None, "")
+        self.opened.append(Parts(self.folder, plan()))
         return self.opened[-1]
 
 
@@ -142,17 +148,19 @@ def on_workers(
     True
     """
     around = place()
-    folder = around.folder if keep is None else Path(keep)
     inherited = client is None and workers is None
     with nullcontext(around.pool) if inherited else _pool(client, workers) as pool:
-        here = Place(pool, folder)
+        if keep is None:  # what is kept is for the one to remove who has named the folder
+            with _at(replace(around, pool=pool)):
+                yield
+            return
+        here = Place(pool, Path(keep))
         try:
             with _at(here):
                 yield
         except KeyboardInterrupt:
-            finished = sum(parts.finished for parts in here.opened if parts.folder)
-            if finished:
-                print(f"interrupted: {finished} pieces are kept in {folder}; {_AGAIN}", file=sys.stderr)
+            if finished := sum(parts.finished for parts in here.opened):
+                print(f"interrupted: {finished} pieces are kept in {keep}; {_AGAIN}", file=sys.stderr)
             raise
     for parts in here.opened:  # the whole is there
         parts.remove()
@@ -189,11 +197,9 @@ def compute_there(environment: tuple[str, ...], payload: bytes) -> Columns:
 
     jax.config.update("jax_enable_x64", True)
     if (own := _environment()) != environment:
-        pairs = zip(environment, own, strict=True)
-        different = "; ".join(f"{there}, not {here}" for there, here in pairs if there != here)
-        raise InvalidSetting(
-            "client", f"a worker with other software ({different})", "the same on both sides"
-        )
+        pairs = zip(own, environment, strict=True)
+        different = "; ".join(f"{here}, not {asked}" for here, asked in pairs if here != asked)
+        raise _OtherSoftware(different)
     import cloudpickle
 
     function, arguments = cloudpickle.loads(payload)
@@ -239,12 +245,15 @@ def _there(
                 piece = pending.pop(future)
                 try:
                     columns = future.result()
+                except _OtherSoftware as error:
+                    worker = f"a worker with other software ({error})"
+                    raise InvalidSetting("client", worker, "the same on both sides") from error
                 except refusal as error:
                     yield piece, error
                 except (CancelledError, BrokenExecutor) as error:
                     lost = [piece, *pending.values()]
                     pending.clear()
-                    if pool.renew is None or tries[piece.name] >= _TRIES:
+                    if pool.renew is None or max(tries[one.name] for one in lost) >= _TRIES:
                         raise _lost(parts, error) from error
                     pool.executor = pool.renew()
                     for one in lost:
