@@ -3,6 +3,7 @@
 Nothing heavy is imported before it is needed: ``freeridge --help`` answers without JAX.
 """
 
+import math
 import os
 import sys
 import warnings
@@ -16,11 +17,13 @@ import freeridge
 from freeridge import tasks
 from freeridge.experiments import gcd, practice, subpopulations
 from freeridge.exploring import explore
-from freeridge.options import COMMON, DRAWS, Common, Draws, Flag, Size, Suite, Words
+from freeridge.options import COMMON, DRAWS, WHERE, Common, Draws, Flag, Size, Suite, Where, Words
 from freeridge.solvers.errors import InvalidSetting, unknown
 
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 _USAGE = "Usage: freeridge {} [OPTIONS]"
+_MUCH = 64  # pieces of a sweep for which other processes are worth their start
+_MOST_SHOWN = 10_000  # points of a sweep that are printed beside a file that has them
 _SETTING = "SETTING|FILE.toml [--FIELD VALUE ...]"
 
 app = App(
@@ -51,7 +54,7 @@ def predict(*words: Words, common: Common = COMMON) -> int:
 
 
 @app.command(usage=_USAGE.format(f"simulate {_SETTING}"))
-def simulate(*words: Words, draws: Draws = DRAWS, common: Common = COMMON) -> int:
+def simulate(*words: Words, draws: Draws = DRAWS, where: Where = WHERE, common: Common = COMMON) -> int:
     """Simulate a setting: the same quantities from drawn data, with standard errors.
 
     Parameters
@@ -60,14 +63,22 @@ def simulate(*words: Words, draws: Draws = DRAWS, common: Common = COMMON) -> in
         As in predict.
     """
     task = tasks.read_task(words, common)
-    found = task.setting.simulate(draws.key, draws.number, progress=sys.stderr.isatty(), **task.options)
-    facts = {"seed": draws.key, "replicates": found.replicates, "sizes": found.sizes}
-    record = {**facts, "result": found.mean, "standard_error": found.standard_error}
-    return tasks.answer("simulate", common, task, record, simulated=found.mean, errors=found.standard_error)
+    with where.on_workers(much=False, out=common.out):
+        found = task.setting.simulate(draws.key, draws.number, progress=sys.stderr.isatty(), **task.options)
+        facts = {"seed": draws.key, "replicates": found.replicates, "sizes": found.sizes}
+        record = {**facts, "result": found.mean, "standard_error": found.standard_error}
+        parts: dict[str, Any] = {"simulated": found.mean, "errors": found.standard_error}
+        return tasks.answer("simulate", common, task, record, **parts)
 
 
 @app.command(usage=_USAGE.format(f"validate [{_SETTING}]"))
-def validate(*words: Words, suite: Suite | None = None, draws: Draws = DRAWS, common: Common = COMMON) -> int:
+def validate(
+    *words: Words,
+    suite: Suite | None = None,
+    draws: Draws = DRAWS,
+    where: Where = WHERE,
+    common: Common = COMMON,
+) -> int:
     """Compare theory with simulation; without a setting, over a built-in suite (exit code 1: they disagree).
 
     Parameters
@@ -79,19 +90,20 @@ def validate(*words: Words, suite: Suite | None = None, draws: Draws = DRAWS, co
         pruned data, spurious features, or all.
     """
     if not words:
-        return _validate_suites(suite or "mixture", draws, common)
+        return _validate_suites(suite or "mixture", draws, where, common)
     if suite is not None:
         raise InvalidSetting("suite", suite, "no setting beside it: a suite brings its own")
     task = tasks.read_task(words, common)
     progress = sys.stderr.isatty()
-    found = freeridge.validate(task.setting, draws.number, draws.key, progress=progress, **task.options)
-    record = {"seed": draws.key, **found.to_dict()}
-    record["result"] = record.pop("quantities")
-    parts: dict[str, Any] = {"simulated": found.simulation, "errors": found.standard_error}
-    return tasks.answer("validate", common, task, record, str(found), values=found.theory, **parts)
+    with where.on_workers(much=False, out=common.out):
+        found = freeridge.validate(task.setting, draws.number, draws.key, progress=progress, **task.options)
+        record = {"seed": draws.key, **found.to_dict()}
+        record["result"] = record.pop("quantities")
+        parts: dict[str, Any] = {"simulated": found.simulation, "errors": found.standard_error}
+        return tasks.answer("validate", common, task, record, str(found), values=found.theory, **parts)
 
 
-def _validate_suites(suite: Suite, draws: Draws, common: Common) -> int:
+def _validate_suites(suite: Suite, draws: Draws, where: Where, common: Common) -> int:
     common.check()
     out = None if common.out is None or common.out.suffix == ".json" else common.out
     refused = {"plot": common.plot, "test": common.test, "replicates": draws.replicates, "out": out}
@@ -116,18 +128,24 @@ def _validate_suites(suite: Suite, draws: Draws, common: Common) -> int:
     }
     chosen = suites if suite == "all" else {suite: suites[suite]}
     size = "quick" if draws.size == "quick" else "full"
-    found = {name: run(draws.key, size, progress=True) for name, run in chosen.items()}
-    record = {"command": "validate", "versions": versions(), "seed": draws.key}
-    record["result"] = {name: census.to_dict() for name, census in found.items()}
-    if common.out is not None:
-        save(common.out, record)
+    with where.on_workers(much=size == "full", out=common.out):
+        found = {name: run(draws.key, size, progress=True) for name, run in chosen.items()}
+        record = {"command": "validate", "versions": versions(), "seed": draws.key}
+        record["result"] = {name: census.to_dict() for name, census in found.items()}
+        if common.out is not None:
+            save(common.out, record)
     print(as_json(record) if common.json else "\n\n".join(map(str, found.values())))
     return int(not all(census.agrees for census in found.values()))
 
 
 @app.command(usage=_USAGE.format(f"sweep {_SETTING}"))
 def sweep(
-    *words: Words, replicates: int | None = None, key: int = 0, chunk: int = 2048, common: Common = COMMON
+    *words: Words,
+    replicates: int | None = None,
+    key: int = 0,
+    chunk: int = 2048,
+    where: Where = WHERE,
+    common: Common = COMMON,
 ) -> int:
     """Predict over a grid: a list is an axis, as in --ridge 1e-3,1e-2 or --ridge "logspace(-6, 1, 50)".
 
@@ -146,10 +164,15 @@ def sweep(
     # The sweep writes a .nc file by itself: started again after an interruption, it goes on where it was.
     out = common.out if common.out is not None and common.out.suffix == ".nc" else None
     options = {"out": out, "chunk": chunk, "replicates": replicates, "key": key, **task.options}
-    dataset = freeridge.sweep(task.setting, task.axes, progress=sys.stderr.isatty(), **options)
+    points = math.prod(len(axis) for axis in task.axes.values())
+    with where.on_workers(much=points >= _MUCH * (1 if replicates else chunk)):
+        dataset = freeridge.sweep(task.setting, task.axes, progress=sys.stderr.isatty(), **options)
     from freeridge.plotting import grid_of_dataset
     from freeridge.solvers.results import tally
 
+    if out is not None and points > _MOST_SHOWN and not common.json and common.plot is None:
+        print(f"{points} points are in {out}")  # more than a person reads, or than there is memory for
+        return 0
     grid = grid_of_dataset(dataset, task.setting)
     result = {name: column for name, column in grid.columns().items() if name not in grid.facts}
     ok, message = tally(dataset["code"].values)
@@ -253,6 +276,7 @@ def figures(
     list_: Annotated[Flag, Parameter(name="--list")] = False,
     size: Size = "quick",
     out: Path = Path("out/figures"),
+    where: Where = WHERE,
     json: Flag = False,
 ) -> int:
     """Draw figures of the papers, theory over simulation, as PDF and PNG with their data as NetCDF.
@@ -284,7 +308,8 @@ def figures(
         if name not in entries:
             raise unknown("figure", name, entries, "freeridge figures --list has")
     chosen = names or [name for name, entry in entries.items() if entry.main]
-    files = draw_figures(chosen, size, out, progress=True)
+    with where.on_workers(much=size == "paper"):
+        files = draw_figures(chosen, size, out, progress=True)
     print(as_json(files) if json else "\n".join(map(str, files)))
     return 0
 

@@ -1,12 +1,14 @@
 """Options that several verbs of the command line share."""
 
 import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from freeridge.solvers.cores import available_cores
 from freeridge.solvers.errors import InvalidSetting
 
 _REPLICATES = {"quick": 20, "paper": 200}
@@ -81,4 +83,29 @@ class Draws:
         return _REPLICATES[self.size or "quick"] if self.replicates is None else self.replicates
 
 
-COMMON, DRAWS = Common(), Draws()  # as they are when none is given
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Where:
+    """Options of the verbs that may compute for long.
+
+    Parameters
+    ----------
+    scheduler
+        Compute on a cluster: the address of its dask scheduler, such as tcp://host:8786.
+    workers
+        Compute in this many processes; by default in this one, or where there is much to do in one per core.
+    """
+
+    scheduler: str | None = None
+    workers: int | None = None
+
+    def on_workers(self, much: bool, out: Path | None = None) -> AbstractContextManager[None]:
+        """Where it is computed, and beside which file finished pieces are kept."""
+        from freeridge.solvers.workers import on_workers
+
+        chosen = self.scheduler is not None or self.workers is not None
+        workers = available_cores() if much and not chosen else self.workers
+        return on_workers(self.scheduler, workers, None if out is None else f"{out}.parts")
+
+
+COMMON, DRAWS, WHERE = Common(), Draws(), Where()  # as they are when none is given
