@@ -3,11 +3,9 @@
 Both tables offer the same few products and the same two kinds of random draw, so that the mathematics above
 them (`freeridge.solvers.ridge_modes`, `freeridge.solvers.ridge_path`) is written once.
 
-On NumPy a product with a triangular matrix is cut into row blocks of ordinary products: nearly half of the
-arithmetic goes away, as with BLAS `trmm`. SciPy's `trmm`, `trsm`, `lauum` and `eigh` are as fast, but keep
-Python's global lock while they run, so that two threads take turns (measured: each takes twice as long);
-NumPy's `matmul`, `linalg.eigh` and `standard_normal` release it. `left.T @ left` costs half of a product:
-NumPy hands it to BLAS `syrk`.
+On NumPy a product with a triangular matrix goes to BLAS through `freeridge.solvers.lapack`, which leaves
+out the half that is zero and lets threads run side by side, as NumPy's own `matmul` and `standard_normal`
+do. `left.T @ left` costs half of a product: NumPy hands it to BLAS `syrk`.
 """
 
 from collections.abc import Callable
@@ -17,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Num
 
-Array = Any  # numpy.ndarray or jax.Array: nothing here imports JAX before it is asked for
+from freeridge.solvers import lapack
 
-_BLOCK = 96  # rows; measured flat between 64 and 128 for 500 to 2000 columns
+Array = Any  # numpy.ndarray or jax.Array: nothing here imports JAX before it is asked for
 
 
 class Kernels(NamedTuple):
@@ -32,6 +30,7 @@ class Kernels(NamedTuple):
     product: Callable[[Array, Array], Array]  # lower @ lower
     gram: Callable[[Array], Array]  # lower.T @ lower
     transposed_solve: Callable[[Array, Array], Array]  # inverse of lower.T, applied to tall
+    eigh: Callable[[Array], tuple[Array, Array]]  # ascending eigenvalues, vectors; may overwrite the matrix
 
 
 class Matrix(NamedTuple):
@@ -132,42 +131,38 @@ def _below_diagonal(d: int) -> Bool[np.ndarray, "d d"]:
     return np.tri(d, k=-1, dtype=bool)
 
 
-def _blocks(d: int) -> list[tuple[int, int]]:
-    return [(start, min(start + _BLOCK, d)) for start in range(0, d, _BLOCK)]
-
-
 def _times(lower: Float[np.ndarray, "d d"], tall: Float[np.ndarray, "d k"]) -> Float[np.ndarray, "d k"]:
-    result = np.empty_like(tall, order="C")
-    for start, stop in _blocks(len(lower)):
-        np.matmul(lower[start:stop, :stop], tall[:stop], out=result[start:stop])
+    result = tall.copy("K")
+    lapack.triangular_times(lower, result)
     return result
 
 
 def _transposed_times(
     lower: Float[np.ndarray, "d d"], tall: Float[np.ndarray, "d k"]
 ) -> Float[np.ndarray, "d k"]:
-    result = np.empty_like(tall, order="C")
-    for start, stop in _blocks(len(lower)):
-        np.matmul(lower[start:, start:stop].T, tall[start:], out=result[start:stop])
+    result = tall.copy("K")
+    lapack.triangular_times(lower, result, transposed=True)
+    return result
+
+
+def _product(left: Float[np.ndarray, "d d"], right: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "d d"]:
+    result = right.copy()
+    lapack.triangular_product(left, result)
     return result
 
 
 def _gram(lower: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "d d"]:
-    result = np.empty_like(lower)
-    for start, stop in _blocks(len(lower)):
-        np.matmul(lower[start:, start:stop].T, lower[start:, :stop], out=result[start:stop, :stop])
-        result[:start, start:stop] = result[start:stop, :start].T
+    result = lower.copy()
+    lapack.triangular_gram(result)
+    lapack.mirror(result)
     return result
 
 
 def _transposed_solve(
     lower: Float[np.ndarray, "d d"], tall: Float[np.ndarray, "d k"]
 ) -> Float[np.ndarray, "d k"]:
-    result = np.empty_like(tall, order="C")
-    for start, stop in reversed(_blocks(len(lower))):
-        rest = tall[start:stop] - lower[stop:, start:stop].T @ result[stop:]
-        # Only the small diagonal blocks are inverted; they are better conditioned than the whole matrix.
-        np.matmul(np.linalg.inv(lower[start:stop, start:stop]).T, rest, out=result[start:stop])
+    result = tall.copy("K")
+    lapack.triangular_solve(lower, result, transposed=True)
     return result
 
 
@@ -176,20 +171,7 @@ def _scale(matrix: Float[np.ndarray, "..."], by: Any) -> Float[np.ndarray, "..."
     return matrix
 
 
-def _product(left: Float[np.ndarray, "d d"], right: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "d d"]:
-    result = np.zeros_like(left)
-    for start, stop in _blocks(len(left)):
-        for first, last in _blocks(stop):
-            between = slice(
-                first, stop
-            )  # rows of `right` below its diagonal, columns of `left` before its own
-            np.matmul(
-                left[start:stop, between], right[between, first:last], out=result[start:stop, first:last]
-            )
-    return result
-
-
-NUMPY = Kernels(np, _scale, _times, _transposed_times, _product, _gram, _transposed_solve)
+NUMPY = Kernels(np, _scale, _times, _transposed_times, _product, _gram, _transposed_solve, lapack.eigh)
 
 
 @lru_cache(maxsize=1)
@@ -206,4 +188,5 @@ def jax_kernels() -> Kernels:
         product=lambda left, right: left @ right,
         gram=lambda lower: lower.T @ lower,
         transposed_solve=lambda lower, tall: solve_triangular(lower, tall, lower=True, trans=1),
+        eigh=jnp.linalg.eigh,
     )

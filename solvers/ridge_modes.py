@@ -190,17 +190,17 @@ def ridge_modes(
     )
 
 
-def _top(symmetric: Array, rank: int, xp: Any) -> tuple[Array, Array]:
+def _top(symmetric: Array, rank: int, kernels: Kernels) -> tuple[Array, Array]:
     """Largest `rank` eigenvalues and their vectors.
 
     Eigenvalues come with an error of order eps times the largest: one below that is not resolved, and the
     floor only keeps it positive.
     """
-    values, vectors = xp.linalg.eigh(symmetric)
+    values, vectors = kernels.eigh(symmetric)
     if rank == 0:
         return values[:0], vectors[:, :0]
     floor = values[-1] * float(np.finfo(values.dtype).eps)
-    return xp.maximum(values[-rank:], floor), vectors[:, -rank:]
+    return kernels.xp.maximum(values[-rank:], floor), vectors[:, -rank:]
 
 
 def _from_singular_values(sample: Sample, samples: int, rank: int, kernels: Kernels) -> Found:
@@ -222,7 +222,7 @@ def _on_samples(sample: Sample, samples: int, rank: int, kernels: Kernels) -> Fo
     xp, mixing = kernels.xp, sample.mixing
     stacked = Matrix(xp.concatenate([rows.entries for rows in sample.rows]), False)
     inputs = (stacked if mixing is None else stacked.product(mixing, kernels)).entries
-    values, vectors = _top(kernels.scale(inputs @ inputs.T, 1.0 / samples), rank, xp)
+    values, vectors = _top(kernels.scale(inputs @ inputs.T, 1.0 / samples), rank, kernels)
     scale = xp.sqrt(samples * values)[None, :]
     dual = kernels.scale(stacked.entries.T @ vectors, 1.0 / scale)
     primal = dual if mixing is None else mixing.times(inputs.T @ vectors / scale, kernels)
@@ -232,7 +232,7 @@ def _on_samples(sample: Sample, samples: int, rank: int, kernels: Kernels) -> Fo
 def _on_inputs(sample: Sample, samples: int, rank: int, kernels: Kernels) -> Found:
     """From the d x d matrix M = V l V', plain ridge: P = N = V."""
     second = reduce(add, [rows.gram(kernels) for rows in sample.rows])
-    values, vectors = _top(kernels.scale(second, 1.0 / samples), rank, kernels.xp)
+    values, vectors = _top(kernels.scale(second, 1.0 / samples), rank, kernels)
     return values, vectors, vectors, {}
 
 
@@ -242,7 +242,7 @@ def _on_features(sample: Sample, samples: int, rank: int, kernels: Kernels) -> F
     assert mixing is not None
     inputs = [rows.product(mixing, kernels) for rows in sample.rows]
     second = kernels.scale(reduce(add, [z.gram(kernels) for z in inputs]), 1.0 / samples)
-    values, vectors = _top(second, rank, kernels.xp)
+    values, vectors = _top(second, rank, kernels)
     primal = mixing.times(vectors, kernels)
     if mixing.lower:
         return values, primal, kernels.transposed_solve(mixing.entries, vectors), {}
