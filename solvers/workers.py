@@ -6,6 +6,7 @@ failures it is computed. Whatever is finished is kept before the next is waited 
 """
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -322,6 +323,8 @@ def _connected(address: str) -> Iterator[Any]:
     except (OSError, ValueError) as error:
         expected = "the address of a dask scheduler that answers, such as tcp://host:8786"
         raise InvalidSetting("scheduler", address, expected) from error
+    # That a scheduler is gone is said in one line, by us.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         yield client
     finally:
@@ -329,10 +332,13 @@ def _connected(address: str) -> Iterator[Any]:
 
 
 def _cluster(client: Any) -> Pool:
-    return Pool(
-        client.get_executor(pure=False, retries=_TRIES - 1),
-        lambda: max(_FEWEST, _AHEAD * sum(client.nthreads().values())),
-    )
+    def room() -> int:
+        try:
+            return max(_FEWEST, _AHEAD * sum(client.nthreads().values()))
+        except OSError:  # it does not answer: what has been sent tells what became of it
+            return _FEWEST
+
+    return Pool(client.get_executor(pure=False, retries=_TRIES - 1), room)
 
 
 @contextmanager

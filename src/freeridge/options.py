@@ -17,6 +17,7 @@ _SUFFIXES = {"out": (".json", ".csv", ".nc"), "plot": (".pdf", ".png", ".svg")}
 Words = Annotated[str, Parameter(name="SETTING", allow_leading_hyphen=True)]
 Flag = Annotated[bool, Parameter(negative="")]
 Size = Literal["quick", "paper"]
+LargeSize = Literal["quick", "paper", "large"]
 Suite = Literal["mixture", "bias", "tails", "pruning", "spurious", "all"]
 
 
@@ -59,8 +60,8 @@ class Common:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Draws:
-    """Options of the verbs that simulate.
+class Checks:
+    """Options of validate.
 
     Parameters
     ----------
@@ -70,17 +71,31 @@ class Draws:
         Seed: the same key gives the same numbers.
     size
         How much to simulate: 20 replicates (quick, the default) or 200 (paper). The suite of validate is full
-        by default, and short in size quick.
+        by default, and short in size quick; in size large it goes up to dimension 10,000.
     """
 
     replicates: int | None = None
     key: int = 0
-    size: Size | None = None
+    size: LargeSize | None = None
 
     @property
     def number(self) -> int:
         """Replicates to draw."""
         return _REPLICATES[self.size or "quick"] if self.replicates is None else self.replicates
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Draws(Checks):
+    """Options of the other verbs that simulate.
+
+    Parameters
+    ----------
+    size
+        How much to simulate: 20 replicates (quick, the default) or 200 (paper).
+    """
+
+    size: Size | None = None
 
 
 @Parameter(name="*")
@@ -101,11 +116,15 @@ class Where:
 
     def on_workers(self, much: bool, out: Path | None = None) -> AbstractContextManager[None]:
         """Where it is computed, and beside which file finished pieces are kept."""
+        import jax
+
         from freeridge.solvers.workers import on_workers
 
-        chosen = self.scheduler is not None or self.workers is not None
-        workers = available_cores() if much and not chosen else self.workers
+        workers = self.workers
+        # An accelerator is for one process: its memory is.
+        if much and self.scheduler is None and workers is None and jax.default_backend() == "cpu":
+            workers = available_cores()
         return on_workers(self.scheduler, workers, None if out is None else f"{out}.parts")
 
 
-COMMON, DRAWS, WHERE = Common(), Draws(), Where()  # as they are when none is given
+COMMON, CHECKS, DRAWS, WHERE = Common(), Checks(), Draws(), Where()  # as they are when none is given
