@@ -59,7 +59,7 @@ $(VENV)/.test: pyproject.toml setup.py | $(BIN)/python
 	touch $@ $(VENV)/.core $(VENV)/.docs
 
 $(VENV)/.docs: pyproject.toml setup.py | $(BIN)/python
-	$(BIN)/python -m pip install --editable '.[docs,data,train,explore]'
+	$(BIN)/python -m pip install --editable '.[distributed,docs,data,train,explore]'
 	touch $@ $(VENV)/.core
 
 $(BIN)/python:
