@@ -2,11 +2,16 @@
 
 import functools
 import hashlib
+import sys
+import sysconfig
 from collections.abc import Callable
+from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 Describe = Callable[[Any], Any]
+
+_INSTALLED = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
 
 
 def describe_callable(value: Any, describe: Describe, seen: dict[Any, int]) -> Any:
@@ -33,7 +38,7 @@ def describe_callable(value: Any, describe: Describe, seen: dict[Any, int]) -> A
     if isinstance(value, functools.partial):
         return {"partial": [describe(value.func), describe(list(value.args)), describe(value.keywords)]}
     if isinstance(value, MethodType):
-        return {"method": _name(value), "of": describe(value.__self__)}
+        return {"method": describe(value.__func__), "of": describe(value.__self__)}
     wrapped = getattr(value, "__wrapped__", None)
     if wrapped is not None and not isinstance(value, FunctionType):  # compiled by JAX
         return describe(wrapped)
@@ -41,7 +46,37 @@ def describe_callable(value: Any, describe: Describe, seen: dict[Any, int]) -> A
         return _function(value, describe, seen)
     if isinstance(value, type | BuiltinFunctionType) or not hasattr(value, "__dict__"):
         return {"function": f"{getattr(value, '__module__', None)}.{_name(value)}"}
-    return {"callable": _name(value), "with": describe(vars(value))}
+    return {"callable": _name(value), "with": describe(vars(value)), **describe_class(type(value), describe)}
+
+
+def describe_class(kind: type, describe: Describe) -> dict[str, Any]:
+    """What the methods of a class do, where no digest of the source stands for it: that of one's own.
+
+    Examples
+    --------
+    >>> describe_class(functools.partial, str)  # the version of Python does
+    {}
+    """
+    if not _is_own(kind):
+        return {}
+    methods = {}
+    for name in sorted(vars(kind)):
+        value = getattr(kind, name)
+        value = value.fget if isinstance(value, property) else value
+        if isinstance(value, FunctionType | MethodType) and (name == "__call__" or not name.startswith("__")):
+            try:
+                methods[name] = describe(value)
+            except (ValueError, TypeError):  # it holds what cannot be described
+                methods[name] = _name(value)
+    return {"methods": methods}
+
+
+def _is_own(kind: type) -> bool:
+    """Whether a class is of a script, a notebook or a folder, and neither installed nor of this library."""
+    if kind.__module__.partition(".")[0] in ("builtins", "freeridge"):
+        return False
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return file is None or not any(Path(file).is_relative_to(folder) for folder in _INSTALLED)
 
 
 def _function(value: FunctionType, describe: Describe, seen: dict[Any, int]) -> Any:

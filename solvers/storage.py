@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from freeridge.solvers.callables import describe_callable
+from freeridge.solvers.callables import describe_callable, describe_class
 from freeridge.solvers.errors import InvalidSetting
 
 _LONGEST = 32  # entries of an array that are written out; longer ones are named by their shape and hash
@@ -239,7 +239,8 @@ def _describe(value: Any, seen: dict[Any, int]) -> Any:
             fields[field.name] = (
                 seen.setdefault(entry, len(seen)) if field.name == "identity" else _describe(entry, seen)
             )
-        return {"class": type(value).__name__, "fields": fields}
+        own = describe_class(type(value), lambda inner: _describe(inner, seen))
+        return {"class": type(value).__name__, "fields": fields, **own}
     if isinstance(value, ModuleType | np.dtype):
         return str(getattr(value, "__name__", value))
     if callable(value):
