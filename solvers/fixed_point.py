@@ -69,14 +69,12 @@ def solve_fixed_point(problem: MixtureProblem) -> FixedPoint:
     (1.0, True, True)
     """
     valid = _is_valid(problem)
-    safe = jax.tree.map(lambda v: jnp.where(valid, v, jnp.ones_like(v)), problem)
+    safe = _usable(problem, valid)
     # The equations are homogeneous in (covariances, ridge, theta): solve them in units of the mean
     # eigenvalue.
     unit = jax.lax.stop_gradient(safe.shares @ safe.spectrum.mean_eigenvalues)
     scaled = eqx.tree_at(
-        lambda p: (p.spectrum, p.ridge),
-        safe,
-        (safe.spectrum.rescaled(jnp.full_like(safe.shares, 1.0) / unit), safe.ridge / unit),
+        lambda p: (p.spectrum, p.ridge), safe, (safe.spectrum.in_units(unit), safe.ridge / unit)
     )
     x, theta, sample_slack, feature_slack, residual, steps = _solution(scaled)
     diverges = _at_threshold(scaled) & (sample_slack < _MEETS) & (jnp.minimum(theta, feature_slack) < _MEETS)
@@ -106,6 +104,15 @@ def _is_valid(p: MixtureProblem) -> Array:
     positive = (p.n > 0) & (p.ridge >= 0) & (p.shares @ p.spectrum.mean_eigenvalues > 0)
     positive &= jnp.all(p.shares >= 0) & (jnp.abs(jnp.sum(p.shares) - 1.0) < 1e-8)
     return finite & positive if p.features is None else finite & positive & (p.features > 0)
+
+
+def _usable(p: MixtureProblem, valid: Array) -> MixtureProblem:
+    """Where a problem is not valid one that has a solution: its lane does not run on, and has no NaN in its
+    gradient.
+    """
+    numbers = (p.shares, p.n, p.ridge, p.features)
+    shares, n, ridge, features = jax.tree.map(lambda v: jnp.where(valid, v, jnp.ones_like(v)), numbers)
+    return MixtureProblem(p.spectrum.where(valid), shares, n, ridge, features)
 
 
 def _at_threshold(p: MixtureProblem) -> Array:

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int
 
 from freeridge.solvers.network import solve_grounded
 from freeridge.solvers.problem import VANISHING, MixtureProblem, Slacks, slacks_of
-from freeridge.solvers.spectra import ResolventTraces
+from freeridge.solvers.spectra import ResolventTraces, Traces
 
 # Newton has converged quadratically once a step is this small: the step after it is below rounding.
 _LAST_STEP = 1e-9
@@ -44,48 +44,45 @@ class _Search(NamedTuple):
     step: Float[Array, " G"]
     """The step to try from ``y``, already shortened."""
     slope_along: Float[Array, ""]
+    last: Array
+    """Whether the step is the last: after it the equations are evaluated once more, as the certificate."""
+    residual: Float[Array, ""]
+    evaluations: Int[Array, ""]
     done: Array
-    steps: Int[Array, ""]
 
 
 def newton(p: MixtureProblem) -> Solution:
     """Solve the equations of a problem in units of its mean eigenvalue."""
-
-    def bounded(step: Array) -> Array:
-        return step * jnp.minimum(1.0, _LONGEST_STEP / _largest(step))
+    traces_at = p.spectrum.prepared_traces()
 
     def advance(s: _Search) -> _Search:
         trial = s.y * jnp.exp(s.step)
-        here = _evaluate(p, trial)
+        here = _evaluate(p, traces_at, trial)
         # On a convex function a trial that lands uphill and not much flatter than it left went too far:
         # halve. Once the equations hold to rounding slopes mean nothing, and Newton may finish.
         near = _slope_along(p, here, s.step) <= 0.25 * jnp.abs(s.slope_along)
-        accept = near | (_largest(here.slope) <= 1e-12)
-        step = jnp.where(accept, bounded(here.step), 0.5 * s.step)
+        accept = near | (_largest(here.slope) <= 1e-12) | s.last
+        size = _largest(here.step)
+        step = jnp.where(accept, here.step * jnp.minimum(1.0, _LONGEST_STEP / size), 0.5 * s.step)
         slope_along = jnp.where(accept, _slope_along(p, here, step), s.slope_along)
-        done = accept & (_largest(here.step) <= _LAST_STEP)
-        return _Search(jnp.where(accept, trial, s.y), step, slope_along, done, s.steps + 1)
+        evaluations = s.evaluations + 1
+        # A last correction that is not small means that the residual cannot vouch for the solution.
+        residual = jnp.where((size <= 1e-6) & jnp.isfinite(here.residual), here.residual, jnp.inf)
+        last = (accept & (size <= _LAST_STEP)) | (evaluations > _MAX_STEPS)
+        return _Search(jnp.where(accept, trial, s.y), step, slope_along, last, residual, evaluations, s.last)
 
     y = jnp.full_like(p.shares, 1.0) / _start(p)
-    first = _evaluate(p, y)
-    step = bounded(first.step)
-    done = _largest(first.step) <= _LAST_STEP
-    search = _Search(y, step, _slope_along(p, first, step), done, jnp.zeros((), jnp.int32))
-    search = jax.lax.while_loop(lambda s: ~s.done & (s.steps < _MAX_STEPS), advance, search)
-    return _certified(p, search.y * jnp.exp(search.step), search.steps)
-
-
-def _certified(p: MixtureProblem, y: Float[Array, " G"], steps: Int[Array, ""]) -> Solution:
-    last = _evaluate(p, y)
-    total = p.shares @ y
-    slacks = slacks_of(p, total)
-    theta = 1.0 / total
+    no, infinite = jnp.zeros((), bool), jnp.asarray(jnp.inf)
+    search = _Search(y, jnp.zeros_like(y), infinite, no, infinite, jnp.zeros((), jnp.int32), no)
+    # One body for the start, the steps and the certificate: it is compiled once.
+    found = jax.lax.while_loop(lambda s: ~s.done, advance, search)
+    total = p.shares @ found.y
+    slacks, theta = slacks_of(p, total), 1.0 / total
     product = slacks.sample * theta * (1.0 if p.features is None else slacks.feature)
-    residual = jnp.maximum(last.residual, jnp.abs(product / slacks.ridge - 1.0))
-    # A last correction that is not small means that the residual cannot vouch for the solution.
-    settled = _largest(last.step) <= 1e-6
-    residual = jnp.where(settled & jnp.isfinite(residual), residual, jnp.inf)
-    return Solution(y / total, theta, slacks.sample, slacks.feature, residual, steps)
+    residual = jnp.maximum(found.residual, jnp.abs(product / slacks.ridge - 1.0))
+    residual = jnp.where(jnp.isfinite(residual), residual, jnp.inf)
+    steps = found.evaluations - 2
+    return Solution(found.y / total, theta, slacks.sample, slacks.feature, residual, steps)
 
 
 class _Evaluation(NamedTuple):
@@ -101,12 +98,12 @@ class _Evaluation(NamedTuple):
     """The largest residual, each equation relative to its terms."""
 
 
-def _evaluate(p: MixtureProblem, y: Float[Array, " G"]) -> _Evaluation:
+def _evaluate(p: MixtureProblem, traces_at: Traces, y: Float[Array, " G"]) -> _Evaluation:
     weights = p.shares * y
     total = jnp.sum(weights)
     slacks = slacks_of(p, total)
     kappa = slacks.sample / total
-    traces = p.spectrum.traces(weights, jnp.ones(()))
+    traces = traces_at(weights, jnp.ones(()))
     level = kappa + p.aspect * traces.single
     # y_s level_s = 1 is the equation; its logarithm is nearly linear in log y wherever one term dominates.
     ratio = y * level

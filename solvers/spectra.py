@@ -10,6 +10,7 @@ $\\overline{\\mathrm{tr}} = \\mathrm{tr}/d$. Weights and $\\theta$ are real, or 
 early (:mod:`freeridge.solvers.contours`).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -32,6 +33,9 @@ class ResolventTraces(NamedTuple):
     r"""$\overline{\mathrm{tr}}\, \Sigma_s R \Sigma_r R$."""
     squared: Inexact[Array, " G"]
     r"""$\overline{\mathrm{tr}}\, \Sigma_s R^2$."""
+
+
+Traces = Callable[[Inexact[Array, " G"], Inexact[Array, ""]], ResolventTraces]
 
 
 class CrossTraces(NamedTuple):
@@ -59,9 +63,31 @@ class Atoms(eqx.Module):
     0.625
     """
 
-    values: Inexact[Array, "G J"]
+    levels: Inexact[Array, "G J"]
     multiplicities: Inexact[Array, " J"]
     dimension: int = eqx.field(static=True)
+    factors: Inexact[Array, " G"]
+    """What each row of levels is multiplied by. Kept apart: in a batch in which only factors differ, all
+    traces are products with the same matrices.
+    """
+    unit: Inexact[Array, ""]
+
+    def __init__(
+        self,
+        values: Inexact[Array, "G J"],
+        multiplicities: Inexact[Array, " J"],
+        dimension: int,
+        factors: Inexact[Array, " G"] | None = None,
+        unit: Inexact[Array, ""] | None = None,
+    ) -> None:
+        self.levels, self.multiplicities, self.dimension = values, multiplicities, dimension
+        self.factors = jnp.ones(len(values)) if factors is None else factors
+        self.unit = jnp.ones(()) if unit is None else unit
+
+    @property
+    def values(self) -> Inexact[Array, "G J"]:
+        """Eigenvalues of each covariance on the atoms."""
+        return self._scales[:, None] * self.levels
 
     @property
     def rank(self) -> Inexact[Array, ""]:
@@ -74,27 +100,43 @@ class Atoms(eqx.Module):
 
     @property
     def mean_eigenvalues(self) -> Inexact[Array, " G"]:
-        return self.values @ self.weights
+        return self._scales * (self.levels @ self.weights)
+
+    @property
+    def _scales(self) -> Inexact[Array, " G"]:
+        return self.factors / self.unit
 
     @property
     def _seen(self) -> Array:
-        return jnp.any(self.values > 0, axis=0)
+        # Not of the values: a unit that differs from lane to lane changes nothing here.
+        return jnp.any((self.levels > 0) & (self.factors > 0)[:, None], axis=0)
 
     def resolvent(self, c: Inexact[Array, " G"], theta: Inexact[Array, ""]) -> Inexact[Array, " J"]:
         """Eigenvalues of $R$ on the atoms."""
-        return 1.0 / (c @ self.values + theta)
+        return 1.0 / ((c * self._scales) @ self.levels + theta)
 
     def traces(self, c: Inexact[Array, " G"], theta: Inexact[Array, ""]) -> ResolventTraces:
-        r = self.resolvent(c, theta)
-        weights = self.weights
-        first = weights * r
-        weighted = self.values * (first * r)
-        return ResolventTraces(
-            single=self.values @ first,
-            free=theta * jnp.sum(jnp.where(self._seen, first, 0.0)),
-            pair=weighted @ self.values.T,
-            squared=jnp.sum(weighted, axis=1),
-        )
+        return self.prepared_traces()(c, theta)
+
+    def prepared_traces(self) -> Traces:
+        """:meth:`traces` as a function that has the products of levels at hand, for many weights."""
+        count, weighted = len(self.levels), self.levels * self.weights
+        pairs = (self.levels[:, None] * weighted).reshape(count * count, -1)
+        second = jnp.concatenate([weighted, pairs])
+        free, scales = jnp.where(self._seen, self.weights, 0.0), self._scales
+
+        def traces(c: Inexact[Array, " G"], theta: Inexact[Array, ""]) -> ResolventTraces:
+            r = self.resolvent(c, theta)
+            twice = second @ (r * r)
+            pair = twice[count:].reshape(count, count)
+            return ResolventTraces(
+                single=scales * (weighted @ r),
+                free=theta * (free @ r),
+                pair=scales[:, None] * pair * scales,
+                squared=scales * twice[:count],
+            )
+
+        return traces
 
     def responses(
         self, c: Inexact[Array, " G"], theta: Inexact[Array, ""], test: Inexact[Array, " J"]
@@ -102,9 +144,9 @@ class Atoms(eqx.Module):
         r"""$\overline{\mathrm{tr}}\, R B R$ and $\overline{\mathrm{tr}}\, \Sigma_s R B R$ for a test
         covariance $B$.
         """
-        r = self.resolvent(c, theta)
-        seen_by_test = self.weights * r * r * test
-        return jnp.sum(seen_by_test), self.values @ seen_by_test
+        r, tested = self.resolvent(c, theta), self.weights * test
+        found = jnp.concatenate([tested[None], self.levels * tested]) @ (r * r)
+        return found[0], self._scales * found[1:]
 
     def cross_traces(
         self, left: Inexact[Array, "left J"], right: Inexact[Array, "right J"], test: Inexact[Array, " J"]
@@ -121,7 +163,21 @@ class Atoms(eqx.Module):
 
     def rescaled(self, factors: Inexact[Array, " G"]) -> "Atoms":
         """The same spectrum with each covariance multiplied by its factor."""
-        return Atoms(self.values * factors[:, None], self.multiplicities, self.dimension)
+        return Atoms(self.levels, self.multiplicities, self.dimension, self.factors * factors, self.unit)
+
+    def in_units(self, unit: Inexact[Array, ""]) -> "Atoms":
+        """The same spectrum with all covariances divided by a positive number."""
+        return Atoms(self.levels, self.multiplicities, self.dimension, self.factors, self.unit * unit)
+
+    def where(self, valid: Array) -> "Atoms":
+        """The same spectrum if it is valid, or else one that a problem can be solved with."""
+
+        def usable(leaf: Array) -> Array:
+            # By what it says itself: what all lanes of a batch share they go on sharing.
+            return jnp.where(jnp.all(jnp.isfinite(leaf)) & jnp.any(leaf > 0), leaf, 1.0)
+
+        factors = jnp.where(valid, self.factors, 1.0)
+        return Atoms(usable(self.levels), usable(self.multiplicities), self.dimension, factors, self.unit)
 
 
 class Matrices(eqx.Module):
@@ -157,6 +213,10 @@ class Matrices(eqx.Module):
             squared=jnp.einsum("sij,ji->s", products, r) / self.dimension,
         )
 
+    def prepared_traces(self) -> Traces:
+        """:meth:`traces`: nothing is gained by preparation."""
+        return self.traces
+
     def responses(
         self, c: Inexact[Array, " G"], theta: Inexact[Array, ""], test: Inexact[Array, "d d"]
     ) -> tuple[Inexact[Array, ""], Inexact[Array, " G"]]:
@@ -191,6 +251,14 @@ class Matrices(eqx.Module):
     def rescaled(self, factors: Inexact[Array, " G"]) -> "Matrices":
         """The same spectrum with each covariance multiplied by its factor."""
         return Matrices(self.values * factors[:, None, None], self.dimension)
+
+    def in_units(self, unit: Inexact[Array, ""]) -> "Matrices":
+        """The same spectrum with all covariances divided by a positive number."""
+        return Matrices(self.values / unit, self.dimension)
+
+    def where(self, valid: Array) -> "Matrices":
+        """The same spectrum if it is valid, or else one that a problem can be solved with."""
+        return Matrices(jnp.where(valid, self.values, 1.0), self.dimension)
 
 
 Spectrum = Atoms | Matrices

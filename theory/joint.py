@@ -4,6 +4,7 @@ they do not commute.
 Two representations with the same few operations; which one a problem gets is decided here and nowhere else.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ from freeridge.solvers.spectra import Atoms, Matrices, Spectrum
 from freeridge.theory.covariance import Covariance, Dense, Diagonal, Isotropic
 from freeridge.theory.labeler import Labeler, RandomVector
 
+Square = tuple[Array, Array, Sequence[Array]]
+"""A price, a covariance $B$, and for each labeler an operator: $E |\\sum_a S_a w_a|_B^2$ times the price."""
+
 
 class AtomicLabels(eqx.Module):
     """Second moments of the labelers on joint atoms: sums over the coordinates of each atom."""
@@ -29,6 +33,28 @@ class AtomicLabels(eqx.Module):
     ) -> Array:
         r"""$E (\sum_a S_a w_a)^\top B (\sum_a T_a w_a)$ in the metric of a covariance $B$."""
         return jnp.sum(covariance * left * jnp.sum(self.moments * right, axis=1))
+
+    def strength(self, covariance: Inexact[Array, " J"], label: int) -> Array:
+        """The product of one labeler with itself."""
+        return jnp.sum(covariance * self.moments[label, label])
+
+    def parts(self, squares: Sequence[Square]) -> tuple[Array, Array]:
+        """Squares added up, as what they are in the last labeler alone and what the others add to it.
+
+        The second is expanded by hand: taken as a difference of totals, a small one would lose its digits.
+        """
+        prices = [price * covariance for price, covariance, _ in squares]
+        last = len(self.moments) - 1
+
+        def second(a: int, b: int) -> Array:
+            # Sums of rows, not of one array with a row for each square: in a batch they become one loop.
+            terms = (w * row[a] * row[b] for w, (*_, row) in zip(prices, squares, strict=True))
+            return functools.reduce(jnp.add, terms) * self.moments[a, b]
+
+        alone = [second(a, a) for a in range(last)]
+        crossed = [2.0 * second(a, b) for b in range(last + 1) for a in range(b)]
+        others = functools.reduce(jnp.add, alone + crossed)
+        return jnp.sum(second(last, last)), jnp.sum(others)
 
     def products(
         self, covariance: Inexact[Array, " J"], left: Inexact[Array, "K L J"], right: Inexact[Array, "R L J"]
@@ -52,6 +78,22 @@ class MatrixLabels(eqx.Module):
         operators, others = (jnp.tensordot(self.coefficients, side, 1) for side in (left, right))
         vector, other = (jnp.einsum("lij,lj->i", side, self.fixed) for side in (left, right))
         return jnp.sum((covariance @ operators @ self.moments) * others) + vector @ covariance @ other
+
+    def strength(self, covariance: Inexact[Array, "d d"], label: int) -> Array:
+        """As for atoms, for matrices."""
+        seen = jnp.sum(covariance * self.moments, axis=(1, 2)) @ self.coefficients[:, label] ** 2
+        return seen + self.fixed[label] @ covariance @ self.fixed[label]
+
+    def parts(self, squares: Sequence[Square]) -> tuple[Array, Array]:
+        """As for atoms, for matrices."""
+        own, others = jnp.zeros(()), jnp.zeros(())
+        for price, covariance, rows in squares:
+            nothing = jnp.zeros_like(covariance)
+            common = jnp.stack([*(nothing for _ in rows[:-1]), rows[-1]])
+            apart = jnp.stack([*rows[:-1], nothing])
+            own = own + price * self.product(covariance, common, common)
+            others = others + price * self.product(covariance, apart, apart + 2.0 * common)
+        return own, others
 
     def products(
         self,

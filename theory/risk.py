@@ -40,23 +40,19 @@ def _risk(problem: MixtureProblem, joint: Joint, noise: Float[Array, " G"]) -> P
     point = solve_fixed_point(problem)
     amplified = amplification(problem, point, joint.test)
     paid = problem.shares * amplified.samples
-    errors, one = joint.errors(problem.shares * point.x, point.theta), joint.identity
-    # Masks and sums, not updates in place: under vmap those are scattered one number at a time.
-    rows = jnp.eye(len(errors)).reshape(len(errors), len(errors), *(1,) * one.ndim)
+    errors, one = list(joint.errors(problem.shares * point.x, point.theta)), joint.identity
+    last = len(paid)
+
+    def moved(row: int, by: Array) -> list[Array]:
+        return [error + by if k == row else error for k, error in enumerate(errors)]
+
     squares = [
         (jnp.ones(()), joint.test, errors),
-        (amplified.features, one, errors + rows[-1] * one),
-        *((paid[s], joint.covariance(s), errors - rows[s] * one) for s in range(len(paid))),
+        *((paid[s], joint.covariance(s), moved(s, -one)) for s in range(last)),
     ]
-    # Every square is that of a part in the test labeler plus a part in the differences of labelers. Expanded
-    # by hand: taken as a difference of totals, a small mismatch would lose its digits.
-    product = joint.labels.product
-    bias, mismatch = jnp.zeros(()), jnp.zeros(())
-    for price, covariance, operator in squares:
-        common = rows[-1] * operator
-        apart = operator - common
-        bias = bias + price * product(covariance, common, common)
-        mismatch = mismatch + price * product(covariance, apart, apart + 2.0 * common)
+    if problem.features is not None:
+        squares.append((amplified.features, one, moved(last, one)))
+    bias, mismatch = joint.labels.parts(squares)
     signal, difference = _strengths(problem, joint)
     parts = {
         "bias": _limit(bias, signal, problem, point),
@@ -72,15 +68,9 @@ def _strengths(problem: MixtureProblem, joint: Joint) -> tuple[Array, Array]:
     """Risk of predicting zero, and that of the labelers of the training populations: scales to compare
     with.
     """
-    one = joint.identity
-    nothing = jnp.zeros((len(problem.shares) + 1, *one.shape))
-
-    def alone(row: int, covariance: Array) -> Array:
-        operator = nothing.at[row].set(one)
-        return joint.labels.product(covariance, operator, operator)
-
-    apart = [problem.shares[s] * alone(s, joint.covariance(s)) for s in range(len(problem.shares))]
-    signal, difference = alone(-1, joint.test), jnp.sum(jnp.stack(apart))
+    strength = joint.labels.strength
+    apart = [problem.shares[s] * strength(joint.covariance(s), s) for s in range(len(problem.shares))]
+    signal, difference = strength(joint.test, len(apart)), jnp.sum(jnp.stack(apart))
     return jax.lax.stop_gradient(signal), jax.lax.stop_gradient(difference)
 
 
