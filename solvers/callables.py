@@ -2,9 +2,11 @@
 
 import functools
 import hashlib
+import inspect
 import sys
 import sysconfig
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -38,10 +40,14 @@ def describe_callable(value: Any, describe: Describe, seen: dict[Any, int]) -> A
     if isinstance(value, functools.partial):
         return {"partial": [describe(value.func), describe(list(value.args)), describe(value.keywords)]}
     if isinstance(value, MethodType):
-        return {"method": describe(value.__func__), "of": describe(value.__self__)}
+        return {"method": describe(value.__func__), "of": _owner(value.__self__, describe)}
     wrapped = getattr(value, "__wrapped__", None)
     if wrapped is not None and not isinstance(value, FunctionType):  # compiled by JAX
         return describe(wrapped)
+    if isinstance(value, FunctionType) and value.__module__.startswith("freeridge."):
+        value = inspect.unwrap(value)  # what is around our own functions checks their arguments
+        if "<locals>" not in value.__qualname__:
+            return {"function": f"{value.__module__}.{value.__qualname__}"}
     if isinstance(value, FunctionType):
         return _function(value, describe, seen)
     if isinstance(value, type | BuiltinFunctionType) or not hasattr(value, "__dict__"):
@@ -69,6 +75,13 @@ def describe_class(kind: type, describe: Describe) -> dict[str, Any]:
             except (ValueError, TypeError):  # it holds what cannot be described
                 methods[name] = _name(value)
     return {"methods": methods}
+
+
+def _owner(value: Any, describe: Describe) -> Any:
+    """The object of a bound method, which need be nothing that could be recorded by itself."""
+    if isinstance(value, type) or is_dataclass(value) or not hasattr(value, "__dict__"):
+        return describe(value)
+    return {"with": describe(vars(value)), **describe_class(type(value), describe)}
 
 
 def _is_own(kind: type) -> bool:
