@@ -99,10 +99,17 @@ class Place:
         return self.pool is not None or self.folder is not None
 
     def parts(self, plan: Callable[[], str]) -> Parts:
-        """Where the pieces of a plan are kept until all is done, given its fingerprint."""
+        """Where the pieces of a plan are kept until all is done, given its fingerprint.
+
+        Nothing is kept of what cannot be told from another computation.
+        """
         if self.folder is None:
             return Parts(None, "")
-        self.opened.append(Parts(self.folder, plan()))
+        try:
+            mark = plan()
+        except InvalidSetting:
+            return Parts(None, "")
+        self.opened.append(Parts(self.folder, mark))
         return self.opened[-1]
 
 
