@@ -20,12 +20,12 @@ def code_digest(kind: type) -> str:
     64
     """
     own = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return _digest(_home(), Path(own) if own else None)
+    return hashlib.sha256((library_digest() + _digest_of(own)).encode()).hexdigest()
 
 
 def library_digest() -> str:
     """Hash of the theories and solvers alone."""
-    return _digest(_home(), None)
+    return _digest(_home())
 
 
 def digest_files(paths: Iterable[Path]) -> str:
@@ -57,7 +57,13 @@ def _home() -> Path:
     return Path(importlib.import_module("freeridge").__file__ or "").parent
 
 
+@lru_cache(maxsize=2)
+def _digest(home: Path) -> str:
+    return digest_files(
+        path for part in ("theory", "solvers") for path in sorted((home / part).glob("**/*.py"))
+    )
+
+
 @lru_cache(maxsize=8)
-def _digest(home: Path, own: Path | None) -> str:
-    files = [path for folder in ("theory", "solvers") for path in sorted((home / folder).glob("**/*.py"))]
-    return digest_files([*files, *([own] if own is not None and own.suffix == ".py" else [])])
+def _digest_of(own: str | None) -> str:
+    return digest_files([Path(own)] if own is not None and own.endswith(".py") else [])

@@ -15,6 +15,7 @@ from tests.solvers.cluster import ROOT, Notes, Watched
 
 import freeridge as fr
 from freeridge.solvers import sweep_simulation, sweep_theory
+from freeridge.solvers.source_digest import _digest_of
 
 RULE = """
 import dataclasses
@@ -144,8 +145,7 @@ def test_a_changed_rule_does_not_find_the_parts(
 
     def run(source: str) -> Any:
         rules = _rules(tmp_path, source)
-        # Of a source that is read once in a process, but may be changed between two of them.
-        monkeypatch.setattr("freeridge.solvers.source_digest._digest", _digest_anew())
+        _digest_of.cache_clear()  # as in another process: a source is read once
         return fr.sweep(rules.Ruled(0.0, make(rules)), axes, out=out)
 
     run(RULE).close()
@@ -156,13 +156,6 @@ def test_a_changed_rule_does_not_find_the_parts(
     else:
         with pytest.raises(Stop):
             run(RULE.replace(before, after))
-
-
-def _digest_anew() -> Callable[..., str]:
-    """The digest of the file alone: that of the library costs half a second each time."""
-    from freeridge.solvers.source_digest import digest_files
-
-    return lambda home, own: digest_files([own] if own is not None else [])
 
 
 def test_another_object_of_a_bound_method_does_not_find_the_parts(
