@@ -3,9 +3,11 @@
 Lanes of a batch are independent, so each device gets an equal share of them and runs the whole program on it
 by itself (:func:`jax.shard_map`). Nothing is exchanged, and no device waits in a loop for the slowest lane of
 another, as it would if one loop were sharded. JAX decides which devices there are: GPUs, TPUs, or a processor
-that is told to pose as several (``XLA_FLAGS=--xla_force_host_platform_device_count=4``).
+that is told to pose as several (``XLA_FLAGS=--xla_force_host_platform_device_count=4``), for tests.
 """
 
+import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -98,4 +100,14 @@ def on_every_device(tree: Any) -> Any:
 
 
 def _mesh() -> Mesh:
-    return Mesh(np.array(jax.local_devices()), (_AXIS,))
+    devices = jax.local_devices()
+    threads = int(os.environ.get("NPROC", os.cpu_count() or 1))
+    if devices[0].platform == "cpu" and threads <= len(devices):
+        # Each device holds a thread while its linear algebra waits for one of the same threads.
+        warnings.warn(
+            f"a processor that poses as {len(devices)} devices needs more threads than that, or JAX may wait "
+            f"for ever in linear algebra: set NPROC={2 * len(devices)} and OPENBLAS_NUM_THREADS=1",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return Mesh(np.array(devices), (_AXIS,))
