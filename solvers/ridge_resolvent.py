@@ -29,8 +29,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg import blas, lapack
 
 from freeridge.solvers.errors import InvalidSetting
+from freeridge.solvers.kernels import NUMPY
+from freeridge.solvers.ridge_modes import narrow_mixing
 from freeridge.solvers.ridge_risks import Mixture, RiskTerms, Weight, trace_of_product
 
 if TYPE_CHECKING:
@@ -77,7 +80,8 @@ def second_moment_risks(
         raise InvalidSetting("moments", shapes, f"{len(experiment.counts)} of shape {(d, d)}")
     if (None if mixing is None else mixing.shape) != (None if m is None else (d, m)):
         raise InvalidSetting("mixing", mixing, "None for plain ridge" if m is None else f"shape {(d, m)}")
-    return resolvent_risks(moments, mixing, experiment.terms, experiment.mixture)
+    narrow = None if mixing is None else narrow_mixing(mixing, NUMPY).entries
+    return resolvent_risks(moments, narrow, experiment.terms, experiment.mixture)
 
 
 def cholesky_resolvent(
@@ -93,8 +97,6 @@ def cholesky_resolvent(
     array([[ 1., -1.],
            [-1.,  2.]])
     """
-    from scipy.linalg import blas, lapack
-
     lower, failed = lapack.dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
     if failed:
         raise InvalidSetting("moments", "S'MS + ridge", "a positive definite matrix: moments must be")
@@ -137,7 +139,7 @@ def resolvent_risks(
     moments : sequence of array, shape (d, d)
         M_s, symmetric.
     mixing : array, shape (d, m), or None
-        S.
+        S; for m > d a Cholesky factor of SS' saves time.
     terms : RiskTerms
         Ridges > 0, test covariance, labelers; no training that stops early.
     mixture : Mixture

@@ -17,7 +17,20 @@ import freeridge
 from freeridge import tasks
 from freeridge.experiments import gcd, practice, subpopulations
 from freeridge.exploring import explore
-from freeridge.options import COMMON, DRAWS, WHERE, Common, Draws, Flag, Size, Suite, Where, Words
+from freeridge.options import (
+    CHECKS,
+    COMMON,
+    DRAWS,
+    WHERE,
+    Checks,
+    Common,
+    Draws,
+    Flag,
+    Size,
+    Suite,
+    Where,
+    Words,
+)
 from freeridge.solvers.errors import InvalidSetting, unknown
 
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
@@ -75,7 +88,7 @@ def simulate(*words: Words, draws: Draws = DRAWS, where: Where = WHERE, common: 
 def validate(
     *words: Words,
     suite: Suite | None = None,
-    draws: Draws = DRAWS,
+    draws: Checks = CHECKS,
     where: Where = WHERE,
     common: Common = COMMON,
 ) -> int:
@@ -93,6 +106,8 @@ def validate(
         return _validate_suites(suite or "mixture", draws, where, common)
     if suite is not None:
         raise InvalidSetting("suite", suite, "no setting beside it: a suite brings its own")
+    if draws.size == "large":
+        raise InvalidSetting("size", "large", "quick or paper for one setting; large is a suite of its own")
     task = tasks.read_task(words, common)
     progress = sys.stderr.isatty()
     with where.on_workers(much=False, out=common.out):
@@ -103,8 +118,10 @@ def validate(
         return tasks.answer("validate", common, task, record, str(found), values=found.theory, **parts)
 
 
-def _validate_suites(suite: Suite, draws: Draws, where: Where, common: Common) -> int:
+def _validate_suites(suite: Suite, draws: Checks, where: Where, common: Common) -> int:
     common.check()
+    if draws.size == "large" and suite != "mixture":
+        raise InvalidSetting("suite", suite, "mixture: it is the one there is in size large")
     out = None if common.out is None or common.out.suffix == ".json" else common.out
     refused = {"plot": common.plot, "test": common.test, "replicates": draws.replicates, "out": out}
     for name, value in refused.items():
@@ -114,20 +131,21 @@ def _validate_suites(suite: Suite, draws: Draws, where: Where, common: Common) -
     from freeridge.plotting import as_json, save
     from freeridge.solvers.storage import versions
     from freeridge.theory.bias_suite import run_bias_suite
+    from freeridge.theory.large_suite import run_large_suite
     from freeridge.theory.memorization.spurious_suite import run_spurious_suite
     from freeridge.theory.pruning.pruned_suite import run_pruned_suite
     from freeridge.theory.suite import run_suite
     from freeridge.theory.tails.hutter_suite import run_tail_suite
 
     suites = {
-        "mixture": run_suite,
+        "mixture": run_large_suite if draws.size == "large" else run_suite,
         "bias": run_bias_suite,
         "tails": run_tail_suite,
         "pruning": run_pruned_suite,
         "spurious": run_spurious_suite,
     }
     chosen = suites if suite == "all" else {suite: suites[suite]}
-    size = "quick" if draws.size == "quick" else "full"
+    size = "full" if draws.size in (None, "paper") else draws.size
     with where.on_workers(much=size == "full", out=common.out):
         found = {name: run(draws.key, size, progress=True) for name, run in chosen.items()}
         record = {"command": "validate", "versions": versions(), "seed": draws.key}
