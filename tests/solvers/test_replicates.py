@@ -155,6 +155,23 @@ def test_batches_of_jax_change_no_draw() -> None:
         np.testing.assert_allclose(run, runs[0], rtol=1e-14)
 
 
+def test_jax_products_keep_their_precision() -> None:
+    import jax
+    import jax.numpy as jnp
+
+    seen = []
+
+    def replicate(key: Any) -> dict[str, Any]:
+        matrix = jnp.ones((3, 3), jnp.float32)
+        (product,) = jax.make_jaxpr(jnp.matmul)(matrix, matrix).eqns
+        seen.append(product.params["precision"])
+        return {"trace": jnp.trace(matrix @ matrix)}
+
+    run_replicates_jax(replicate, key=0, replicates=2)
+    highest = jax.lax.Precision.HIGHEST
+    assert seen[0] == (highest, highest)
+
+
 def test_jax_is_not_imported_for_the_processor() -> None:
     code = (
         "import sys; from freeridge.solvers.replicates import pick_backend, run_replicates; "
