@@ -116,7 +116,7 @@ def test_bad_input(case: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("bias", [0.0, 0.7])
 def test_coverage(bias: float) -> None:
-    rng, runs = np.random.default_rng(1), 4000
+    rng, runs = np.random.default_rng(1), 2000
     found = [draw(rng, bias) for _ in range(runs)]
     exponents = np.array([one.rate.exponent for one in found])
     assert abs(exponents.mean() - 1) < 0.01

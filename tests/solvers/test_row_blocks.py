@@ -81,7 +81,7 @@ VARIANTS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_law_of_simulate(name: str) -> None:
-    experiment, replicates = VARIANTS[name], 4000
+    experiment, replicates = VARIANTS[name], 1000
     found = [replicate_in_blocks(experiment, 11, index) for index in range(replicates)]
     mean, error, values = simulate_ridge_path(experiment, 12, replicates)
     for part in ("bias", "variance", "mismatch"):
@@ -89,4 +89,4 @@ def test_the_law_of_simulate(name: str) -> None:
         z = (ours.mean(0) - mean[part]) / np.hypot(error[part], ours.std(0, ddof=1) / replicates**0.5)
         assert np.all(np.abs(z) < 4.5), part
         spread = ours.std(0) / values[part].std(0)
-        np.testing.assert_allclose(spread, 1.0, atol=0.15, err_msg=part)
+        np.testing.assert_allclose(spread, 1.0, atol=0.2, err_msg=part)
