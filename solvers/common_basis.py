@@ -51,3 +51,29 @@ def merged_ends(ends: Sequence[Any]) -> Any:
     if all(isinstance(e, np.ndarray) for e in ends):
         return np.unique(np.concatenate(ends))
     return jnp.sort(jnp.concatenate([jnp.asarray(e) for e in ends]))
+
+
+def equal_columns(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each distinct column stands first, in that order, and for every column which of these it equals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> equal_columns(np.array([[2.0, 1.0, 2.0], [3.0, 1.0, 3.0]]))
+    (array([0, 1]), array([0, 1, 0]))
+    """
+    _, first, atom = np.unique(rows, axis=1, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return first[order], np.argsort(order)[np.ravel(atom)]
+
+
+def summed(values: Array, atom: np.ndarray, count: int) -> Array:
+    """Sums along the last axis of what belongs to each atom.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp, numpy as np
+    >>> summed(jnp.array([1.0, 2.0, 4.0]), np.array([0, 1, 0]), 2)
+    Array([5., 2.], dtype=float64)
+    """
+    return jnp.zeros((*values.shape[:-1], count)).at[..., atom].add(values)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact
 
-from freeridge.solvers.common_basis import common_eigenvectors, merged_ends
+from freeridge.solvers.common_basis import common_eigenvectors, equal_columns, merged_ends, summed
 from freeridge.solvers.fields import known
 from freeridge.solvers.spectra import Atoms, Matrices, Spectrum
 from freeridge.theory.covariance import Covariance, Dense, Diagonal, Isotropic
@@ -168,7 +168,7 @@ def join(covariances: Sequence[Covariance], test: Covariance, labelers: Sequence
     values = jnp.where(values > _rounding(test.d) * jnp.max(values, axis=1, keepdims=True), values, 0.0)
     moments = [jnp.diag(basis.T @ m @ basis) for m in _moment_matrices(labelers)]
     fixed = [None if w.fixed is None else basis.T @ w.fixed for w in labelers]
-    return _atomic(values, jnp.ones(len(basis)), test.d, moments, fixed, labelers)
+    return _atomic(values, np.ones(len(basis)), known(values), test.d, moments, fixed, labelers)
 
 
 def _rounding(dimension: int) -> float:
@@ -213,27 +213,44 @@ def _join_diagonal(covariances: Sequence[Diagonal], labelers: Sequence[Labeler])
     xp = np if isinstance(ends, np.ndarray) else jnp
     counts = xp.diff(ends, prepend=0.0)
     middles = ends - 0.5 * counts
-    values = jnp.stack([c.at(middles) for c in covariances])
+    values = [c.at(middles) for c in covariances]
     moments = [c.at(middles) * counts for c in sources]  # type: ignore[attr-defined]
-    return _atomic(
-        values, jnp.asarray(counts), dimension, moments, [labeler.fixed for labeler in labelers], labelers
-    )
+    levels = None
+    if isinstance(ends, np.ndarray):
+        levels = np.stack([_levels(c, middles, v) for c, v in zip(covariances, values, strict=True)])
+    fixed = [labeler.fixed for labeler in labelers]
+    return _atomic(jnp.stack(values), counts, levels, dimension, moments, fixed, labelers)
+
+
+def _levels(covariance: Diagonal, middles: np.ndarray, values: Array) -> np.ndarray:
+    """What tells the eigenvalues of a covariance apart: they themselves, or while JAX traces their blocks."""
+    found = known(values)
+    return np.searchsorted(np.asarray(covariance.blocks()[1]), middles) if found is None else found
 
 
 def _atomic(
     values: Float[Array, "P J"],
-    counts: Float[Array, " J"],
+    counts: Any,
+    levels: np.ndarray | None,
     dimension: int,
     moments: Sequence[Array],
     fixed: Sequence[Array | None],
     labelers: Sequence[Labeler],
 ) -> Joint:
+    vectors = jnp.stack([jnp.zeros(values.shape[1]) if w is None else w for w in fixed])
+    products = None if all(w is None for w in fixed) else vectors[:, None] * vectors[None]
+    if levels is not None:
+        # Where all covariances are the same there is one atom, whatever the labelers are there.
+        first, atom = equal_columns(levels)
+        if len(first) < len(atom):
+            values, counts = values[:, first], np.bincount(atom, counts)
+            moments = [summed(moment, atom, len(first)) for moment in moments]
+            products = None if products is None else summed(products, atom, len(first))
     total = jnp.zeros((len(labelers), len(labelers), values.shape[1]))
     for row, moment in zip(_coefficients(labelers), moments, strict=True):
         total = total + row[:, None, None] * row[None, :, None] * moment
-    vectors = jnp.stack([jnp.zeros(values.shape[1]) if w is None else w for w in fixed])
-    total = total + vectors[:, None] * vectors[None]
-    return Joint(Atoms(values[:-1], counts, dimension), values[-1], AtomicLabels(total))
+    total = total if products is None else total + products
+    return Joint(Atoms(values[:-1], jnp.asarray(counts), dimension), values[-1], AtomicLabels(total))
 
 
 def _join_matrices(dense: Sequence[Array], labelers: Sequence[Labeler]) -> Joint:

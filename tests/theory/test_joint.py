@@ -45,10 +45,31 @@ def test_fractions_of_a_coordinate_and_millions_of_them() -> None:
 
 
 def test_a_fixed_labeler_needs_every_coordinate() -> None:
-    joint = join([fr.Isotropic(D)], fr.Isotropic(D), [as_labeler(np.arange(6.0)), *labels(1)])
+    covariance = fr.PowerLaw(D, 1.0)
+    joint = join([covariance], covariance, [as_labeler(np.arange(6.0)), *labels(1)])
     assert isinstance(joint.labels, AtomicLabels)
     np.testing.assert_array_equal(joint.labels.moments[0, 0], np.arange(6.0) ** 2)
     np.testing.assert_array_equal(joint.labels.moments[0, 1], np.zeros(6))
+
+
+def test_where_all_covariances_are_the_same_there_is_one_atom() -> None:
+    """Whatever the labelers are there; of a traced spectrum its blocks are known."""
+    steps, flat = fr.Eigenvalues([2.0, 1.0, 2.0], [2, 1, 3]), fr.PowerLaw(D, 0.0)
+    random = fr.RandomVector(fr.PowerLaw(D, 1.0))
+
+    def sums(values: Any) -> Any:
+        steps = fr.Eigenvalues(values, [2, 1, 3])
+        return join([steps, flat], steps, [as_labeler(np.arange(6.0)), random, random])
+
+    joint = sums(jnp.array([2.0, 1.0, 2.0]))
+    assert isinstance(joint.spectrum, Atoms) and isinstance(joint.labels, AtomicLabels)
+    np.testing.assert_array_equal(joint.spectrum.values, [[2.0, 1.0], [1.0, 1.0]])
+    np.testing.assert_array_equal(joint.spectrum.multiplicities, [5.0, 1.0])
+    np.testing.assert_array_equal(joint.labels.moments[0, 0], [0.0 + 1.0 + 9.0 + 16.0 + 25.0, 4.0])
+    ranks = 1.0 / np.arange(1.0, D + 1.0)
+    np.testing.assert_allclose(joint.labels.moments[1, 1], [ranks.sum() - ranks[2], ranks[2]], rtol=1e-15)
+    traced = jax.eval_shape(sums, steps.values)
+    assert traced.test.shape == (D,)  # of the power law every coordinate is a block
 
 
 def test_dense_matrices_that_commute_are_atoms() -> None:
