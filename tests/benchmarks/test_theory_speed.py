@@ -139,8 +139,16 @@ def gradients() -> dict[str, Any]:
 def solve_by_root(
     values: Any, shares: Any, phi: float, gamma: float, ridge: float, logarithms: bool = True
 ) -> tuple[bool, float]:
+    """Whether SciPy solves a point, and its seconds."""
+    good, seconds, _ = unknowns_by_root(values, shares, phi, gamma, ridge, logarithms)
+    return good, seconds
+
+
+def unknowns_by_root(
+    values: Any, shares: Any, phi: float, gamma: float, ridge: float, logarithms: bool = True
+) -> tuple[bool, float, Any]:
     """The equations in e and tau as a careful user writes them in NumPy, with root's default method: whether
-    it solves them, and its seconds. Every atom has the same weight.
+    it solves them, its seconds, and e with tau last. Every atom has the same weight.
     """
     from scipy.optimize import root
 
@@ -162,7 +170,11 @@ def solve_by_root(
         found = root(gaps, np.zeros(groups + 1) if logarithms else np.full(groups + 1, 0.5), tol=1e-12)
     seconds = time.perf_counter() - start
     good = logarithms or bool(np.all(found.x > 0))
-    return good and bool(np.max(np.abs(found.fun)) < 1e-8), seconds
+    return (
+        good and bool(np.max(np.abs(found.fun)) < 1e-8),
+        seconds,
+        np.exp(found.x) if logarithms else found.x,
+    )
 
 
 def scipy_in_a_loop(logarithms: bool) -> dict[str, Any]:
