@@ -189,7 +189,7 @@ def risk_paths(modes: RidgeModes, terms: RiskTerms, mixture: Mixture) -> dict[st
         inverse=inverse,
         shrinkage=shrinkage,
         metric=_gram(terms.test, modes.primal, modes.orthonormal),
-        weighted=None if modes.complete else _times(terms.test.matrix, modes.primal),
+        weighted=None if modes.complete else weighted(terms.test.matrix, modes.primal),
     )
     parts = {
         "bias": _random_bias(path, modes, terms),
@@ -250,7 +250,8 @@ class _Path:
         return self.kernels.scale(form.full(self.kernels), self.full_metric)
 
 
-def _times(matrix: Array, tall: Float[Any, "d r"]) -> Float[Any, "d r"]:
+def weighted(matrix: Array, tall: Float[Any, "d r"]) -> Float[Any, "d r"]:
+    """A number, diagonal or matrix times a matrix."""
     if matrix.ndim == 2:
         return matrix @ tall
     return matrix[:, None] * tall if matrix.ndim == 1 else matrix * tall
@@ -260,7 +261,7 @@ def _gram(weighting: Weight, tall: Float[Any, "d r"], orthonormal: bool = False)
     """tall' weight tall; the root on both sides lets BLAS use the symmetry."""
     if weighting.matrix.ndim == 0:
         return _Form(tall, tall, weighting.matrix, diagonal_only=orthonormal)
-    half = _times(weighting.root, tall)
+    half = weighted(weighting.root, tall)
     return _Form(half, half)
 
 
@@ -281,7 +282,7 @@ def _random_bias(path: _Path, modes: RidgeModes, terms: RiskTerms) -> Any:
     bias = _quadratic(shrinkage, entries, shrinkage)
     if path.weighted is None:
         return bias
-    overlap = (path.weighted * _times(terms.bias.matrix, modes.dual)).sum(0)
+    overlap = (path.weighted * weighted(terms.bias.matrix, modes.dual)).sum(0)
     gap = overlap - _row_sums(entries)
     unseen = terms.bias_trace - overlap.sum() - gap.sum()
     return bias + unseen + 2.0 * shrinkage @ gap
@@ -318,7 +319,7 @@ def _random_mismatch(path: _Path, modes: RidgeModes, terms: RiskTerms, mixture: 
         entries = path.entrywise(_gram(moment, wide))
         mismatch = mismatch + _quadratic(path.inverse, entries, path.inverse)
         if test != 0.0:
-            term = test * _times(moment.matrix, wide)
+            term = test * weighted(moment.matrix, wide)
             crossed = term if crossed is None else crossed + term
     if crossed is None:
         return mismatch
@@ -360,5 +361,5 @@ def _fixed_labelers(path: _Path, modes: RidgeModes, terms: RiskTerms, mixture: M
     if not modes.complete:
         shrunk = shrunk - (tested - modes.primal @ (modes.dual.T @ tested))[None, :]
     pulled = (path.inverse * (modes.primal.T @ shift / modes.samples)[None, :]) @ modes.primal.T
-    bias = (_times(terms.test.matrix, shrunk.T).T * shrunk).sum(1)
-    return bias, (_times(terms.test.matrix, pulled.T).T * (pulled + 2.0 * shrunk)).sum(1)
+    bias = (weighted(terms.test.matrix, shrunk.T).T * shrunk).sum(1)
+    return bias, (weighted(terms.test.matrix, pulled.T).T * (pulled + 2.0 * shrunk)).sum(1)
