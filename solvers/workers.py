@@ -237,7 +237,12 @@ def _there(
 
     def send(piece: Piece) -> None:
         tries[piece.name] = tries.get(piece.name, 0) + 1
-        pending[pool.submit(piece)] = piece
+        try:
+            future = pool.submit(piece)
+        except Exception as error:  # of what has just been lost, with all that was sent before
+            future = Future()
+            future.set_exception(error)
+        pending[future] = piece
 
     try:
         while True:
@@ -280,7 +285,8 @@ def _there(
 
 def _lost(parts: Parts, error: BaseException) -> WorkersLost:
     kept = "nothing is kept" if parts.folder is None else f"{parts.finished} are kept in {parts.folder}"
-    reason = "the scheduler is gone" if isinstance(error, CancelledError) else str(error).split("\n")[0]
+    by_a_worker = isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
+    reason = str(error).split("\n")[0] if by_a_worker else "the scheduler is gone"
     return WorkersLost(f"workers are lost: {reason}. Of the finished pieces {kept}; {_AGAIN}")
 
 
@@ -342,7 +348,7 @@ def _cluster(client: Any) -> Pool:
     def room() -> int:
         try:
             return max(_FEWEST, _AHEAD * sum(client.nthreads().values()))
-        except OSError:  # it does not answer: what has been sent tells what became of it
+        except Exception:  # of a client that loses its scheduler: what has been sent tells what became of it
             return _FEWEST
 
     return Pool(client.get_executor(pure=False, retries=_TRIES - 1), room)
