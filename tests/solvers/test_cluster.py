@@ -88,7 +88,7 @@ def test_after_a_killed_scheduler_it_goes_on(
     message = str(lost.value)
     assert "the scheduler is gone" in message and f"{out}.parts" in message and "\n" not in message
     done = len(kept(out))
-    assert 1 <= done and not out.exists() and notes.begun().total() - done <= IN_FLIGHT
+    assert done >= 1 and not out.exists() and notes.begun().total() - done <= IN_FLIGHT
 
     cluster.stop()
     notes.forget()
