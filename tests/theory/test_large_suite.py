@@ -16,6 +16,7 @@ import freeridge as fr
 from freeridge.solvers.convergence_census import ConvergenceCensus
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.results import Prediction
+from freeridge.solvers.row_blocks import replicate_in_blocks
 from freeridge.solvers.workers import on_workers
 from freeridge.theory import large_suite
 from freeridge.theory.large_suite import REGIMES, SIZES, run_large_suite
@@ -62,13 +63,13 @@ def test_replicates_are_kept_and_found(tmp_path: Path, monkeypatch: pytest.Monke
     whole = run()
     assert list(whole.convergences[NAME]) == ["risk", "bias", "variance", "mismatch"]
     assert {d: len(share) for d, share in whole.speed.items()} == TINY
-    computed, replicate = [], large_suite.replicate_in_blocks
+    computed = []
 
     def count(*arguments: Any) -> Any:
         computed.append(arguments)
         if len(computed) == 8:
             raise KeyboardInterrupt
-        return replicate(*arguments)
+        return replicate_in_blocks(*arguments)
 
     monkeypatch.setattr(large_suite, "replicate_in_blocks", count)
     with pytest.raises(KeyboardInterrupt), on_workers(keep=tmp_path / "parts"):
@@ -133,6 +134,7 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 from freeridge.solvers.results import Prediction
+from freeridge.solvers.row_blocks import replicate_in_blocks
 from freeridge.solvers.workers import on_workers
 from freeridge.theory import large_suite
 large_suite.product_peak = lambda: 1e9
@@ -165,7 +167,8 @@ def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
         now = {path: path.stat().st_mtime_ns for path in parts.glob("*.npz")} if parts.exists() else {}
         assert all(now[path] == kept[path] for path in now.keys() & kept.keys())
         time.sleep(0.05)
-    assert again.returncode == 0 and not parts.exists()
+    # What the killed one was just writing may be left, under a name that nobody looks for.
+    assert again.returncode == 0 and not list(parts.glob("plain-*"))
     assert (tmp_path / "killed.json").read_text() == (tmp_path / "whole.json").read_text()
 
 
