@@ -79,9 +79,8 @@ def one_ridge_risks(
     resolvent = _inverse(moment, penalty, ridge)
     if resolvent is None:
         return None
-    test = terms.test.root
-    y = resolvent @ test if test.ndim == 2 else NUMPY.scale(resolvent, test)
-    shrunk = ridge * (y if penalty is None else penalty @ y)
+    y = _rooted(resolvent, terms.test.root)
+    shrunk = ridge * (y if penalty is None else weighted(penalty, y))
     bias, variance, mismatch = _parts(y, shrunk, sample, samples, terms, mixture)
     if terms.fixed is not None:
         tested = terms.fixed[:, -1]
@@ -118,6 +117,11 @@ def _inverse(moment: Square, penalty: Square | None, ridge: float) -> Square | N
         return None
     lapack.mirror(moment)
     return moment if size * np.vdot(moment, moment) < LARGEST_CONDITION**2 else None
+
+
+def _rooted(resolvent: Square, root: Array) -> Square:
+    """Q R; may overwrite Q."""
+    return resolvent @ root if root.ndim == 2 else NUMPY.scale(resolvent, root)
 
 
 def _parts(
