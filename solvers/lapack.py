@@ -156,7 +156,9 @@ def mirror(lower: Square) -> None:
         lower[start:stop, stop:] = lower[stop:, start:stop].T
 
 
-def _invert_corner(head: Square, corner: Tall, tail: Square) -> None:
+def _invert_corner(
+    head: Float[np.ndarray, "h h"], corner: Float[np.ndarray, "t h"], tail: Float[np.ndarray, "t t"]
+) -> None:
     """The corner of the inverse of a triangle, given the inverses of its other two blocks."""
     triangular_times(tail, corner)
     triangular_times(head, corner.T, transposed=True)
