@@ -172,13 +172,13 @@ def run_replicates_jax(
     root = jax.random.wrap_key_data(jnp.asarray(data), impl="threefry2x32")
     share = min(batch, -(-replicates // device_count()))
 
-    # By default accelerators round the factors of float32 products, to 10 bits or 7.
-    @jax.default_matmul_precision("highest")
     def run(indices: Any, *arrays: Any) -> Mapping[str, Any]:
         keys = jax.vmap(lambda index: jax.random.fold_in(root, index))(indices)
-        if share == 1:  # a batch of one would send a matrix through the slower batched routines
-            return {name: jnp.asarray(part)[None] for name, part in replicate(keys[0], *arrays).items()}
-        return jax.vmap(lambda one: replicate(one, *arrays))(keys)
+        # By default accelerators round the factors of float32 products, to 10 bits or 7.
+        with jax.default_matmul_precision("highest"):
+            if share == 1:  # a batch of one would send a matrix through the slower batched routines
+                return {name: jnp.asarray(part)[None] for name, part in replicate(keys[0], *arrays).items()}
+            return jax.vmap(lambda one: replicate(one, *arrays))(keys)
 
     compiled, shared = over_devices(run), on_every_device(tuple(arguments))
     finished: list[Mapping[str, Any]] = []
