@@ -28,6 +28,10 @@ from freeridge.solvers.ridge_path import LabelSource, RidgeExperiment, simulate_
 SEED = 0
 REPLICATES = {250: 16, 1000: 4, 4000: 2}
 STEPS = ("draws", "Gram matrices", "eigenvectors", "inverse", "products")
+HEAD = (
+    "| n, d, m | populations | ridges | workers | s | " + " | ".join(STEPS) + " | traces, rest | all |",
+    "|---" * (7 + len(STEPS)) + "|",
+)
 
 
 class Profile:
@@ -109,7 +113,8 @@ def watched() -> Profile:
         lapack, "triangular_solve", "products", lambda lower, tall, *_, **__: len(lower) * tall.size
     )
     profile.watch(ridge_risks._Form, "full", "products", form)
-    profile.watch(one_ridge, "weighted", "products", dense)
+    for module in (one_ridge, ridge_risks):
+        profile.watch(module, "weighted", "products", dense)
     profile.watch(one_ridge, "_rooted", "products", lambda resolvent, root: dense(root, resolvent))
     return profile
 
@@ -187,8 +192,7 @@ def main(sizes: list[int]) -> None:
     """Print the table."""
     versions = f"Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}"
     print(f"{versions}, seed {SEED}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
-    print("| n, d, m | populations | ridges | workers | s | " + " | ".join(STEPS) + " | traces, rest | all |")
-    print("|---" * (7 + len(STEPS)) + "|")
+    print("\n".join(HEAD))
     profile = watched()
     for d in sizes:
         kinds = ("isotropic", "power law", "dense") if d < 4000 else ("power law",)
