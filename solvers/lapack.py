@@ -188,7 +188,7 @@ def _layout(matrix: Tall) -> tuple[Tall, bool, int]:
 def _run(name: str, like: np.ndarray, *arguments: Any) -> None:
     function, integer = _routine(("d" if like.dtype == np.float64 else "s") + name)
     real = ctypes.c_double if like.dtype == np.float64 else ctypes.c_float
-    held = []
+    held: list[Any] = []
     for one in arguments:
         if isinstance(one, str):
             held.append(ctypes.c_char_p(one.encode()))
