@@ -1,5 +1,6 @@
 """Command lines of a page: freeridge is run, the others are checked against the files that they are about."""
 
+import importlib
 import importlib.util
 import re
 import shlex
@@ -64,6 +65,7 @@ class Commands:
         checks = {
             **{"make": self._make, "pip": self._pip, "uv": self._uv, "pytest": self._pytest},
             **{"python": self._python, "python3": self._python, ".": self._source},
+            **{"dask": self._dask},
         }
         checks[program](rest)
         return None
@@ -106,6 +108,12 @@ class Commands:
     def _pytest(self, words: list[str]) -> None:
         for word in words:
             assert (ROOT / word).exists(), f"pytest {word}"
+
+    def _dask(self, words: list[str]) -> None:
+        """Parsed by dask itself; a scheduler and a worker wait for ever."""
+        verb, *rest = words
+        command = importlib.import_module(f"distributed.cli.dask_{verb}").main
+        command.make_context(verb, rest)
 
     def _source(self, words: list[str]) -> None:
         assert words == [".venv/bin/activate"], words

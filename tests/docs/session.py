@@ -4,6 +4,7 @@ import contextlib
 import doctest
 import io
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import yaml
 from tests.docs.blocks import Block, name
 from tests.docs.commands import Commands, lines
 from tests.docs.outputs import claims, says
@@ -86,6 +88,10 @@ class Session:
             self._examples(block)
         elif block.kind == "toml":
             self._toml(block)
+        elif block.kind == "yaml":
+            assert yaml.safe_load(block.text), f"{block}: empty"
+        elif block.kind in SHELL and block.text.startswith("#!"):  # for a queue: read, not run
+            subprocess.run(["bash", "-n"], input=block.text.encode(), check=True)
         elif block.kind in SHELL:
             self._shell(block)
         else:

@@ -28,6 +28,7 @@ SLOW: dict[str, tuple[str, ...]] = {
         *("phase-diagram", "tail-mixing", "curation.toml", "spurious-feature"),
     ),
     "docs/choosing.md": ("truth = ...",),
+    "docs/cluster.md": ("here = fr.sweep...",),
     "docs/command-line.md": ("RidgeMixture", "BiasAmplification", "[symbols]"),
     "docs/compiler-tutorial.md": ("n_1, n_2, m = fr.dims...",),
     "docs/concepts.md": ("for _ in range(200)", "for d in (50, 100, 200)", "jax.grad(risk)"),
