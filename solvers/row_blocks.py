@@ -8,8 +8,9 @@ A strip of 64 rows has a stream of its own, SeedSequence(entropy=key, spawn_key=
 strip)): strips are drawn side by side, and how many threads draw changes no number, nor does the size of a
 block, but for the rounding of the sum.
 
-Time and memory. Adding up takes n d^2 operations, the products of the risks 1 to 8 d^3 more, all of them in
-BLAS. At most six d x d matrices are alive at a time: see docs/large.md for what was measured.
+Time and memory. Adding up takes n d^2 operations. The risks take d^3 in plain ridge, 8 d^3 with as many
+features as inputs, and 2 d^3 for each population that needs a product of its own. From three matrices of
+d x d (one population, plain) to eight (two, features) are alive at a time: measured in docs/large.md.
 """
 
 import time
