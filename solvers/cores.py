@@ -1,5 +1,6 @@
 """How much of this machine a computation may use."""
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,8 @@ class _OneBlasThread:
         self._limit: threadpool_limits | None = None
 
     def __enter__(self) -> None:
+        # It has a BLAS of its own, and the limit is for those that are loaded by now.
+        importlib.import_module("scipy.linalg")
         with self._lock:
             if self._users == 0:
                 self._limit = threadpool_limits(1, user_api="blas")

@@ -255,7 +255,7 @@ def test_triangular_draw_second_moments() -> None:
 
 @pytest.mark.parametrize("features", [None, 15])
 def test_equal_keys_give_equal_bits_every_time(features: int | None) -> None:
-    # Wherever the memory lies: routines that treat aligned arrays in another way round in another way.
+    # Wherever the memory lies, and in the first run too, when a library may have just been loaded.
     experiment = make("diagonal", (20, 24), features, ridges=np.array([0.1]))
     runs = [simulate_ridge_path(experiment, 7, 3) for _ in range(100)]
     for part in PARTS:
