@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-PIECES, ROUNDS = 64, 3
-D, ROWS, REPLICATES = 400, 800, 8  # of a simulated point
-CHUNK = 1024  # points in a piece of theory
+PIECES, ROUNDS = 64, 2
+D, ROWS, REPLICATES = 200, 400, 4  # of a simulated point
+CHUNK = 512  # points in a piece of theory
 EMPTY = 1000  # pieces that do nothing
 SIDES = (1000, 3162)
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NPROC": "1", "JAX_ENABLE_X64": "1"}
@@ -43,7 +43,7 @@ def setting(d: int, n: float) -> Any:
 
 
 def simulation(seed: int, **where: Any) -> None:
-    """64 points, each drawn 8 times."""
+    """64 points, each drawn 4 times."""
     import freeridge as fr
 
     axes = {"populations.0.noise_variance": np.linspace(0.1, 0.2, PIECES)}
@@ -51,7 +51,7 @@ def simulation(seed: int, **where: Any) -> None:
 
 
 def theory(seed: int, **where: Any) -> None:
-    """64 boxes of 1024 points."""
+    """64 boxes of 512 points."""
     import freeridge as fr
 
     axes = {"ridge": np.logspace(-6, -1 + seed / 10, PIECES), "features": np.logspace(0.5, 3.5, CHUNK)}

@@ -1,5 +1,7 @@
 """A grid in a file holds what it would hold in memory, in pieces, and is met with room or not at all."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
-from tests.solvers.cluster import assert_same
+from tests.solvers.cluster import ROOT, assert_same
 
 import freeridge as fr
 from freeridge.solvers.grids import InFile, InMemory, open_grid
@@ -74,6 +76,32 @@ def test_a_sweep_in_a_file_is_the_one_in_memory(tmp_path: Path, axes: dict[str, 
         assert set(here[name].attrs) == set(there[name].attrs)
     assert_same(there, here)
     assert_same(xr.load_dataset(tmp_path / "risk.nc", engine="h5netcdf"), here)
+
+
+PEAK = """
+import resource, sys
+import jax, numpy as np
+jax.config.update("jax_enable_x64", True)
+import freeridge as fr
+from tests.solvers.cluster import Watched
+axes = {"x": np.linspace(0.0, 1.0, int(sys.argv[1])), "ridge": np.linspace(0.1, 1.0, 1000)}
+found = fr.sweep(Watched(1.0, 0.5), axes, out=sys.argv[2], chunk=10_000)
+assert float(found.risk[-1, -1]) == 2.0
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, found.nbytes // 2**20)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_grid(tmp_path: Path) -> None:
+    def run(length: int) -> list[int]:
+        command = [sys.executable, "-c", PEAK, str(length), str(tmp_path / f"{length}.nc")]
+        return list(
+            map(int, subprocess.run(command, stdout=subprocess.PIPE, cwd=ROOT, check=True).stdout.split())
+        )
+
+    (small, _), (large, size) = run(100), run(3000)
+    assert size > 55  # MB that are not in memory
+    assert large < small + 20
 
 
 @pytest.fixture
