@@ -39,7 +39,11 @@ def alone() -> Iterator[None]:
 
 
 class _OneBlasThread:
-    """The limit holds for the whole process: the first who asks sets it, the last who leaves lifts it."""
+    """The limit holds for the whole process: the first who asks sets it, the last who leaves lifts it.
+
+    OpenBLAS is controlled by the thread that limits it first, and nothing lifts that limit but this thread:
+    whoever starts threads that compute takes the limit around them.
+    """
 
     def __init__(self) -> None:
         self._lock, self._users = Lock(), 0
@@ -50,14 +54,15 @@ class _OneBlasThread:
         importlib.import_module("scipy.linalg")
         with self._lock:
             if self._users == 0:
-                self._limit = threadpool_limits(1, user_api="blas")
+                self._limit = threadpool_limits(1, user_api="blas").__enter__()
             self._users += 1
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0 and self._limit is not None:
-                self._limit.restore_original_limits()
+                self._limit.__exit__(None, None, None)
+                self._limit = None
 
 
 one_blas_thread = _OneBlasThread()

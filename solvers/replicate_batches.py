@@ -56,6 +56,7 @@ def run_batches(
     with ExitStack() as stack:
         pool = here.pool if _travels(replicate) else None
         if pool is None:
+            stack.enter_context(one_blas_thread)
             executor = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="replicate"))
             pool = Pool(executor, lambda: threads + 1, remote=False)
         for piece, columns in compute_pieces(pieces, parts, pool):

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 from threadpoolctl import threadpool_info
 
@@ -22,26 +21,19 @@ def test_who_is_alone_takes_one_core() -> None:
     assert available_cores() == everything
 
 
-def test_the_last_who_leaves_lifts_the_limit() -> None:
-    before, meet = _threads(), Barrier(2)
+def test_the_limit_holds_until_all_have_left() -> None:
+    before = _threads()
 
-    def limited(first: bool) -> set[int]:
+    def limited() -> set[int]:
         with one_blas_thread:
-            meet.wait()
-            if first:
-                return _threads()
-            meet.wait()  # the other has left
             return _threads()
 
-    def first() -> set[int]:
-        found = limited(True)
-        meet.wait()
-        return found
-
-    with ThreadPoolExecutor(2) as pool:
-        futures = [pool.submit(first), pool.submit(limited, False)]
-        assert [future.result() for future in futures] == [{1}, {1}]
-    assert _threads() == before
+    for _ in range(2):
+        with one_blas_thread:
+            with ThreadPoolExecutor(1) as pool:
+                assert pool.submit(limited).result() == {1}
+            assert _threads() == {1}
+        assert _threads() == before
 
 
 def test_a_library_that_would_be_loaded_later_is_limited_too() -> None:
