@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
-import yaml
+import yaml  # type: ignore[import-untyped]
 from tests.docs.blocks import Block, name
 from tests.docs.commands import Commands, lines
 from tests.docs.outputs import claims, says

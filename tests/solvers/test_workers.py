@@ -82,7 +82,7 @@ def test_no_more_pieces_are_taken_than_there_is_room_for(threads: ThreadPoolExec
 @pytest.mark.parametrize("there", [False, True])
 def test_what_is_kept_is_not_computed_again(tmp_path: Path, threads: ThreadPoolExecutor, there: bool) -> None:
     pool = Pool(threads, lambda: 3) if there else None
-    first = compute_pieces(_pieces(6), Parts(tmp_path, "plan"), pool)
+    first: Any = compute_pieces(_pieces(6), Parts(tmp_path, "plan"), pool)
     for _ in range(4):
         next(first)
     first.close()
