@@ -28,7 +28,7 @@ def compute_agreements(
     from rich.progress import track
 
     pieces = [Piece(name, _columns, comparison) for name, comparison in comparisons.items()]
-    parts = place().parts(lambda: fingerprint(comparisons, versions(), library_digest()))
+    parts = place().parts(lambda: fingerprint(comparisons, versions(), place().device, library_digest()))
     computed = compute_pieces(pieces, parts, place().pool)
     finished = track(
         computed, "settings", total=len(pieces), console=Console(stderr=True), disable=not progress

@@ -19,11 +19,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 
-from freeridge.solvers.devices import device_count
 from freeridge.solvers.errors import InvalidSetting, require_float64
 from freeridge.solvers.fields import require_count
 from freeridge.solvers.grids import InFile, InMemory, Region, Sink, open_grid
@@ -122,14 +120,13 @@ def sweep(
         axes = {**axes, "ridge": np.asarray(setting.ridge)}
     request = _Request(tree, make_grid(tree, axes), int(chunk), replicates, key)
     target, frame = _checked_target(out), request.frame()
-    if target is not None:
-        frame.attrs["fingerprint"] = request.fingerprint()
-        if (finished := _finished(target, frame.attrs["fingerprint"])) is not None:
-            return finished
     with on_workers(client, workers), _progress_bars(progress) as bar:
         if target is None:
             parts = place().parts(request.fingerprint)
             return request.run(parts, InMemory(request.shape), frame, bar)
+        frame.attrs["fingerprint"] = request.fingerprint()
+        if (finished := _finished(target, frame.attrs["fingerprint"])) is not None:
+            return finished
         parts = Parts(f"{target}.parts", frame.attrs["fingerprint"])
         sink = InFile(target, request.shape, box_shape(request.grid, chunk), lambda: request.kept(parts))
         try:
@@ -174,7 +171,7 @@ class _Request:
         code = code_digest(type(self.tree[0]))
         return fingerprint(
             self.tree, axes, self.chunk, self.replicates, key_entropy(self.key),
-            versions(), jax.default_backend(), device_count(), code,
+            versions(), place().device, code,
         )  # fmt: skip
 
     def frame(self) -> xr.Dataset:

@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,6 +73,13 @@ class Pool:
     ) -> None:
         self.executor, self.room, self.renew, self.remote = executor, room, renew, remote
 
+    @cached_property
+    def device(self) -> str:
+        """What the workers compute on, as the first of them says."""
+        if self.renew is not None or not self.remote:  # this machine
+            return own_device()
+        return self.executor.submit(own_device).result()
+
     def submit(self, piece: Piece) -> "Future[Columns]":
         """Send a piece on its way."""
         if not self.remote:
@@ -81,7 +88,7 @@ class Pool:
 
         # As bytes: whoever opens them has switched double precision on before.
         return self.executor.submit(
-            compute_there, _environment(), cloudpickle.dumps((piece.function, piece.arguments))
+            compute_there, (*_software(), self.device), cloudpickle.dumps((piece.function, piece.arguments))
         )
 
 
@@ -92,6 +99,11 @@ class Place:
     pool: Pool | None = None
     folder: Path | None = None
     opened: list[Parts] = field(default_factory=list)
+
+    @property
+    def device(self) -> str:
+        """What is computed on."""
+        return own_device() if self.pool is None else self.pool.device
 
     @property
     def apart(self) -> bool:
@@ -204,7 +216,7 @@ def compute_there(environment: tuple[str, ...], payload: bytes) -> Columns:
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    if (own := _environment()) != environment:
+    if (own := (*_software(), own_device())) != environment:
         pairs = zip(own, environment, strict=True)
         different = "; ".join(f"{here}, not {asked}" for here, asked in pairs if here != asked)
         raise _OtherSoftware(different)
@@ -388,10 +400,15 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-@cache
-def _environment() -> tuple[str, ...]:
-    """What numbers depend on beside the piece."""
+def own_device() -> str:
+    """What this process computes on: the kind and number of JAX's devices."""
     import jax
 
+    return f"{jax.default_backend()} x {jax.local_device_count()}"
+
+
+@cache
+def _software() -> tuple[str, ...]:
+    """What numbers depend on beside the piece and the device."""
     named = [f"{name} {version}" for name, version in versions().items()]
-    return (*named, f"on {jax.default_backend()}", f"source {library_digest()[:12]}")
+    return (*named, f"source {library_digest()[:12]}")

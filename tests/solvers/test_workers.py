@@ -105,10 +105,10 @@ def test_other_software_is_told_and_is_no_answer(
     monkeypatch: pytest.MonkeyPatch, threads: ThreadPoolExecutor
 ) -> None:
     """Not even where a refusal is one."""
-    name, *rest = module._environment()
-    monkeypatch.setattr(module, "_environment", lambda: (f"{name}.1", *rest))
-    real = module.compute_there
-    monkeypatch.setattr(module, "compute_there", lambda environment, payload: real((name, *rest), payload))
+    name, *rest = module._software()
+    monkeypatch.setattr(module, "_software", lambda: (f"{name}.1", *rest))
+    real, asked = module.compute_there, (name, *rest, module.own_device())
+    monkeypatch.setattr(module, "compute_there", lambda environment, payload: real(asked, payload))
     expected = f"client = .a worker with other software \\({name}.1, not {name}\\).: expected the same"
     with pytest.raises(fr.InvalidSetting, match=expected):
         list(compute_pieces(_pieces(3), Parts(None, ""), Pool(threads, lambda: 3), fr.InvalidSetting))
