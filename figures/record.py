@@ -104,16 +104,16 @@ def simulation(setting: Any, axes: Axes, plan: Plan, replicates: int, stream: in
     tree = (setting, {})
     pieces = []
     for point in np.ndindex(*shape):
-        there = zip(names, values, point, strict=True)
-        changes = {locate(tree, name, axis[i]).place: axis[i] for name, axis, i in there}
+        here = zip(names, values, point, strict=True)
+        changes = {locate(tree, name, axis[i]).place: axis[i] for name, axis, i in here}
         # One stream per place on the horizontal axis: curves that differ in a label differ in that alone.
         seed = (plan.seed, stream, point[-1])
         arguments = (tree, changes, np.ones(1, bool), False, replicates, seed, ())
         pieces.append(Piece(f"simulation-{'-'.join(map(str, point))}", simulate_point, arguments, point))
-    parts = place().parts(
-        lambda: fingerprint([piece.arguments for piece in pieces], versions(), library_digest())
-    )
-    for done, (piece, found) in enumerate(compute_pieces(pieces, parts, place().pool), start=1):
+    asked = [piece.arguments for piece in pieces]
+    there = place()
+    parts = there.parts(lambda: fingerprint(asked, versions(), there.device, library_digest()))
+    for done, (piece, found) in enumerate(compute_pieces(pieces, parts, there.pool), start=1):
         assert isinstance(found, dict)
         plan.report(done, len(pieces))
         if REFUSED in found:
