@@ -43,18 +43,19 @@ class AtomicLabels(eqx.Module):
 
         The second is expanded by hand: taken as a difference of totals, a small one would lose its digits.
         """
-        prices = [price * covariance for price, covariance, _ in squares]
-        last = len(self.moments) - 1
-
-        def second(a: int, b: int) -> Array:
-            # Sums of rows, not of one array with a row for each square: in a batch they become one loop.
-            terms = (w * row[a] * row[b] for w, (*_, row) in zip(prices, squares, strict=True))
-            return functools.reduce(jnp.add, terms) * self.moments[a, b]
-
-        alone = [second(a, a) for a in range(last)]
-        crossed = [2.0 * second(a, b) for b in range(last + 1) for a in range(b)]
-        others = functools.reduce(jnp.add, alone + crossed)
-        return jnp.sum(second(last, last)), jnp.sum(others)
+        last, own, others = len(self.moments) - 1, [], []
+        for _, covariance, row in squares:
+            own.append(jnp.sum(covariance * self.moments[last, last] * row[last] * row[last]))
+            sides = [
+                functools.reduce(jnp.add, [self.moments[a, b] * row[b] for b in range(last)])
+                + 2.0 * self.moments[a, last] * row[last]
+                for a in range(last)
+            ]
+            met = functools.reduce(jnp.add, [row[a] * side for a, side in enumerate(sides)])
+            # A product, and prices after it: in a batch nothing else is done once for each atom.
+            others.append(covariance @ met)
+        prices = jnp.stack([price for price, _, _ in squares])
+        return jnp.sum(prices * jnp.stack(own)), jnp.sum(prices * jnp.stack(others))
 
     def products(
         self, covariance: Inexact[Array, " J"], left: Inexact[Array, "K L J"], right: Inexact[Array, "R L J"]
