@@ -23,7 +23,7 @@ import pytest
 
 PIECES, ROUNDS = 64, 2
 D, ROWS, REPLICATES = 300, 600, 4  # of a simulated point
-CHUNK = 4096  # points in a piece of theory
+CHUNK = 16384  # points in a piece of theory
 EMPTY = 1000  # pieces that do nothing
 SIDES = (1000, 3162)
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NPROC": "1", "JAX_ENABLE_X64": "1"}
@@ -51,7 +51,7 @@ def simulation(seed: int, **where: Any) -> None:
 
 
 def theory(seed: int, **where: Any) -> None:
-    """64 boxes of 4096 points."""
+    """64 boxes of 16384 points."""
     import freeridge as fr
 
     axes = {"ridge": np.logspace(-6, -1 + seed / 10, PIECES), "features": np.logspace(0.5, 3.5, CHUNK)}
