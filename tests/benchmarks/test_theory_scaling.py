@@ -157,16 +157,17 @@ def test_growth(benchmark: Any) -> None:
     def measure() -> list[list[Any]]:
         rows = []
         many = [size for size in ATOMS if size >= SIZES[0]]
-        for what, sizes, kept, price in (
-            ("atoms, 2 populations", ATOMS, many, lambda size: priced(2, size)),
-            ("populations, 64 atoms", POPULATIONS, POPULATIONS, lambda size: priced(size, 64)),
+        by_atoms = {size: priced(2, size) for size in ATOMS}
+        by_populations = {size: priced(size, 64) for size in POPULATIONS}
+        for what, found, kept in (
+            ("atoms, 2 populations", by_atoms, many),
+            ("populations, 64 atoms", by_populations, list(POPULATIONS)),
         ):
-            found = {size: price(size) for size in sizes}
             for name in ("risk", "fixed point"):
                 slope, error = fitted(kept, [found[size][name] for size in kept])
-                prices = ", ".join(f"{found[size][name]:.3g}" for size in sizes)
+                prices = ", ".join(f"{one[name]:.3g}" for one in found.values())
                 span = f"{slope:.2f} ± {error:.2f} from {kept[0]} on"
-                rows.append([f"{name}: {what}", ", ".join(map(str, sizes)), prices, span])
+                rows.append([f"{name}: {what}", ", ".join(map(str, found)), prices, span])
         return rows
 
     rows = benchmark.pedantic(measure, rounds=1)
