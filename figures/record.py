@@ -101,7 +101,7 @@ def simulation(setting: Any, axes: Axes, plan: Plan, replicates: int, stream: in
     names, values = list(axes), [np.asarray(axis, np.float64) for axis in axes.values()]
     shape = tuple(len(axis) for axis in values)
     columns: dict[str, np.ndarray] = {}
-    tree = (setting, {})
+    tree: tuple[Any, dict[str, Any]] = (setting, {})
     pieces = []
     for point in np.ndindex(*shape):
         here = zip(names, values, point, strict=True)

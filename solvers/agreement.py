@@ -172,14 +172,16 @@ class Agreement:
         >>> str(Agreement.from_columns(agreement.columns())) == str(agreement)
         True
         """
-        tables: dict[str, Values] = {table: {} for table in _TABLES}
+        tables: dict[str, dict[str, np.ndarray]] = {table: {} for table in _TABLES}
         for place, values in columns.items():
             table, _, name = place.partition("/")
             if name:
                 tables[table][name] = values
         replicates, sizes, ok, message = json.loads(str(columns["facts"]))
-        residual = columns["residual"]
-        return cls(**tables, replicates=replicates, sizes=sizes, residual=residual, ok=ok, message=message)
+        return cls(
+            tables["theory"], tables["simulation"], tables["standard_error"], replicates, sizes,
+            tables["freedom"], columns["residual"], ok, message,
+        )  # fmt: skip
 
     def _z(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """z, and where nothing fluctuates."""

@@ -9,7 +9,7 @@ import pytest
 
 from freeridge import ZipfTail, cli
 from freeridge.solvers import agreements, workers
-from freeridge.solvers.parts import Columns
+from freeridge.solvers.parts import Columns, Parts
 from freeridge.solvers.storage import load_dataset
 from freeridge.theory.tails import hutter_suite
 
@@ -24,7 +24,8 @@ def _interrupt_after(monkeypatch: pytest.MonkeyPatch, number: int | None) -> lis
         if len(done) == number:
             raise KeyboardInterrupt
         done.append(str(compare))
-        return compare(*arguments).columns()  # type: ignore[no-any-return]
+        columns: Columns = compare(*arguments).columns()
+        return columns
 
     monkeypatch.setattr(agreements, "_columns", counted)
     return done
@@ -53,13 +54,13 @@ def test_draws_are_kept_beside_the_answer(ask: Any, tmp_path: Path, monkeypatch:
     words = ["validate", *TAIL, "--T", "100", "--replicates", "40", "--key", "3", "--json"]
     plain = json.loads(ask(*words)[1])
     kept: list[str] = []
-    keep = workers.Parts.keep
+    keep = Parts.keep
 
     def noted(self: Any, name: str, part: Any) -> Columns:
         kept.append(name)
         return keep(self, name, part)
 
-    monkeypatch.setattr(workers.Parts, "keep", noted)
+    monkeypatch.setattr(Parts, "keep", noted)
     found = json.loads(ask(*words, "--out", tmp_path / "answer.json")[1])
     assert found == plain and len(kept) == 20
     assert [path.name for path in tmp_path.iterdir()] == ["answer.json"]

@@ -26,8 +26,8 @@ import xarray as xr
 from jaxtyping import Array, Float, Int
 
 from freeridge.solvers.fields import require_count
-from freeridge.solvers.replicates import key_entropy
 from freeridge.solvers.parts import Parts
+from freeridge.solvers.replicates import key_entropy
 from freeridge.solvers.storage import fingerprint
 from freeridge.theory.practice.generator import Generator, Guidance
 from freeridge.theory.practice.loop import DeliberatePractice

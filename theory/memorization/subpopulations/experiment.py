@@ -14,8 +14,8 @@ import xarray as xr
 from freeridge.solvers.checkpoints import claim
 from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import preset_fields, require_count
-from freeridge.solvers.replicates import key_entropy
 from freeridge.solvers.parts import Parts
+from freeridge.solvers.replicates import key_entropy
 from freeridge.solvers.storage import fingerprint, provenance, save_dataset
 from freeridge.theory.memorization.subpopulations.algorithms import ALGORITHMS, Draw, random_draws
 from freeridge.theory.memorization.subpopulations.data import SubpopulationData

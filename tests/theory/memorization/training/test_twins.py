@@ -1,5 +1,6 @@
 """The twins: equal to a transcription in NumPy step by step, and what is inferred from them."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -159,7 +160,7 @@ def test_probabilities_of_a_flip_stay_within_0_and_1() -> None:
     logits = jnp.asarray([[0.0, 0.0, 0.0], [1e30, 0.0, 0.0], [1.0, 0.0, 0.0]], jnp.float32)
     found = np.asarray(flip_probability(logits))
     assert found[0] == 0 and found[1] == pytest.approx(1, abs=1e-6) and found.max() <= 1
-    assert found[2] == pytest.approx((np.e / (np.e + 2) - 1 / 3) * 1.5, rel=1e-5)
+    assert found[2] == pytest.approx((math.e / (math.e + 2) - 1 / 3) * 1.5, rel=1e-5)
 
 
 @pytest.mark.parametrize(
