@@ -298,8 +298,8 @@ def simulate_ridge_path(
         By default JAX where it runs on an accelerator, else NumPy. The two draw different numbers.
     precision : {"float64", "float32"}
         Arithmetic of the linear algebra. The relative error of single precision is about 1e-7 times the
-        condition number of S'MS + ridge on its range: measured below 1e-6 in every part at any ridge for n, d
-        and m apart by half, at n = d 1e-4 at ridge 1e-3 and no digit left at ridge 1e-6.
+        condition number of S'MS + ridge on its range: measured about 1e-6 in every part at any ridge for n, d
+        and m apart by half, at n = d or m = d 1e-4 at ridge 1e-3 and no digit left at ridge 1e-6.
     workers : int, optional
         Replicates at a time on NumPy; by default the processors this process may use, one below d = 80.
     progress : bool
