@@ -226,7 +226,12 @@ def _join_diagonal(covariances: Sequence[Diagonal], labelers: Sequence[Labeler])
 def _levels(covariance: Diagonal, middles: np.ndarray, values: Array) -> np.ndarray:
     """What tells the eigenvalues of a covariance apart: they themselves, or while JAX traces their blocks."""
     found = known(values)
-    return np.searchsorted(np.asarray(covariance.blocks()[1]), middles) if found is None else found
+    if found is not None:
+        return found
+    ends = covariance.blocks()[1]
+    if not isinstance(ends, np.ndarray):  # traced too: all of them may differ
+        return np.arange(len(middles))
+    return np.searchsorted(ends, middles)
 
 
 def _atomic(

@@ -35,7 +35,7 @@ from freeridge.solvers.errors import InvalidSetting, unknown
 
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 _USAGE = "Usage: freeridge {} [OPTIONS]"
-_MUCH = 64  # pieces of a sweep for which other processes are worth their start
+_MUCH = 64  # simulated points for which other processes are worth their start; theory is too cheap
 _MOST_SHOWN = 10_000  # points of a sweep that are printed beside a file that has them
 _SETTING = "SETTING|FILE.toml [--FIELD VALUE ...]"
 
@@ -183,7 +183,7 @@ def sweep(
     out = common.out if common.out is not None and common.out.suffix == ".nc" else None
     options = {"out": out, "chunk": chunk, "replicates": replicates, "key": key, **task.options}
     points = math.prod(len(axis) for axis in task.axes.values())
-    with where.on_workers(much=points >= _MUCH * (1 if replicates else chunk)):
+    with where.on_workers(much=bool(replicates) and points >= _MUCH):
         dataset = freeridge.sweep(task.setting, task.axes, progress=sys.stderr.isatty(), **options)
     from freeridge.plotting import grid_of_dataset
     from freeridge.solvers.results import tally
