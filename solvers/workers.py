@@ -374,6 +374,7 @@ def _processes(count: int) -> Iterator[Pool]:
     from loky import ProcessPoolExecutor
 
     one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NPROC": "1", "JAX_ENABLE_X64": "1"}
+    one["LOKY_MAX_MEMORY_LEAK_SIZE"] = "1e18"  # compiled programs that stay are no leak
     options: Any = jax.config
     cache_folder = options.jax_compilation_cache_dir
     if cache_folder:

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 PIECES, ROUNDS = 64, 2
-D, ROWS, REPLICATES = 300, 600, 4  # of a simulated point
+D, ROWS, REPLICATES = 300, 600, 40  # of a simulated point
 CHUNK = 16384  # points in a piece of theory
 EMPTY = 1000  # pieces that do nothing
 SIDES = (1000, 3162)
