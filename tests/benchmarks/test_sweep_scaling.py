@@ -27,6 +27,7 @@ CHUNK = 16384  # points in a piece of theory
 EMPTY = 1000  # pieces that do nothing
 SIDES = (1000, 3162)
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NPROC": "1", "JAX_ENABLE_X64": "1"}
+KEPT = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}  # compiled programs are no leak
 
 
 def setting(d: int, n: float) -> Any:
@@ -43,7 +44,7 @@ def setting(d: int, n: float) -> Any:
 
 
 def simulation(seed: int, **where: Any) -> None:
-    """64 points, each drawn 4 times."""
+    """64 points, each drawn many times."""
     import freeridge as fr
 
     axes = {"populations.0.noise_variance": np.linspace(0.1, 0.2, PIECES)}
@@ -81,7 +82,7 @@ def processes(count: int) -> Iterator[dict[str, Any]]:
     """So many of this machine; `workers=1` would be this one."""
     from loky import ProcessPoolExecutor
 
-    executor = ProcessPoolExecutor(count, env=ONE_THREAD)
+    executor = ProcessPoolExecutor(count, env=ONE_THREAD | KEPT)
     try:
         yield {"client": executor}
     finally:
