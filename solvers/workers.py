@@ -319,8 +319,8 @@ def _pool(client: Client, workers: int | None) -> Iterator[Pool | None]:
         with _connected(client) as connected:
             yield _cluster(connected)
     elif isinstance(client, Executor):
-        workers_of = getattr(client, "num_workers", None) or getattr(client, "_max_workers", available_cores())
-        yield Pool(client, lambda: _AHEAD * workers_of)
+        own = getattr(client, "num_workers", None) or getattr(client, "_max_workers", available_cores())
+        yield Pool(client, lambda: _AHEAD * own)
     elif client is not None:
         if not hasattr(client, "get_executor"):
             expected = "the address of a dask scheduler, a dask.distributed.Client, or an Executor"
