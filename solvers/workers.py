@@ -319,7 +319,7 @@ def _pool(client: Client, workers: int | None) -> Iterator[Pool | None]:
         with _connected(client) as connected:
             yield _cluster(connected)
     elif isinstance(client, Executor):
-        own = getattr(client, "num_workers", None) or getattr(client, "_max_workers", available_cores())
+        own: Any = getattr(client, "num_workers", None) or getattr(client, "_max_workers", available_cores())
         yield Pool(client, lambda: _AHEAD * own)
     elif client is not None:
         if not hasattr(client, "get_executor"):
