@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from freeridge.solvers.storage import fingerprint, refused, write_atomically
+from freeridge.solvers.storage import StorageError, fingerprint, refused, write_atomically
 
 Columns = dict[str, np.ndarray]
 
@@ -72,7 +72,14 @@ class Parts:
         if self.folder is not None:
             content = io.BytesIO()
             np.savez(content, allow_pickle=False, **part)
-            write_atomically(self._path(name), lambda temporary: temporary.write_bytes(content.getvalue()))
+            path = self._path(name)
+            try:
+                write_atomically(path, lambda temporary: temporary.write_bytes(content.getvalue()))
+            except StorageError as error:
+                if not isinstance(error.__cause__, FileNotFoundError):
+                    raise
+                # Another process has finished the same, and tidied up beneath this one.
+                write_atomically(path, lambda temporary: temporary.write_bytes(content.getvalue()))
             self._names.add(name)
         return dict(part)
 
@@ -80,9 +87,12 @@ class Parts:
         """Delete the files of this plan, and the folder when nothing else is in it."""
         if self.folder is None:
             return
-        for name in self._names:
+        stems = {self._path(name).stem for name in self._names}
+        # Those that a process which was killed had begun to write begin with a dot, and end with a number.
+        begun = [one for one in self.folder.glob(".*.npz") if one.stem[1:].rpartition("-")[0] in stems]
+        for path in [*map(self._path, self._names), *begun]:
             with suppress(OSError):
-                self._path(name).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
         with suppress(OSError):  # something else is in it, or another process has just removed it
             self.folder.rmdir()
 

@@ -15,6 +15,7 @@ from tests.solvers.cluster import ROOT, Notes, Watched
 
 import freeridge as fr
 from freeridge.solvers import sweep_simulation, sweep_theory
+from freeridge.solvers.parts import Parts
 from freeridge.solvers.source_digest import _digest_of
 
 RULE = """
@@ -221,3 +222,18 @@ def test_another_process_finds_the_parts(
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
     assert notes.begun().total() == 0
     assert _sweep(tmp_path / "risk.nc").identical(first)
+
+
+def test_what_a_killed_process_had_begun_to_write_goes_with_the_rest(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    parts = Parts(folder, "plan")
+    parts.keep("first", {"risk": np.ones(2)})
+    (kept,) = folder.iterdir()
+    (folder / f".{kept.stem}-0123abc.npz").write_bytes(b"half")
+    parts.remove()
+    assert not folder.exists()
+    other = Parts(folder, "plan")
+    other.keep("first", {"risk": np.ones(2)})
+    (folder / ".of-another-plan-0123abc.npz").write_bytes(b"half")
+    other.remove()
+    assert [path.name for path in folder.iterdir()] == [".of-another-plan-0123abc.npz"]
