@@ -36,7 +36,7 @@ from freeridge.solvers.errors import InvalidSetting, unknown
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 _USAGE = "Usage: freeridge {} [OPTIONS]"
 _MUCH = 64  # simulated points for which other processes are worth their start; theory is too cheap
-_MOST_SHOWN = 10_000  # points of a sweep that are printed beside a file that has them
+_MOST_SHOWN = 500  # points of a sweep that are printed beside a file that has them
 _SETTING = "SETTING|FILE.toml [--FIELD VALUE ...]"
 
 app = App(
