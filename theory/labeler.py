@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import equinox as eqx
 from jaxtyping import Array, Float
@@ -12,7 +13,8 @@ from freeridge.solvers.errors import InvalidSetting
 from freeridge.solvers.fields import as_real, known, require
 from freeridge.theory.covariance import Covariance
 
-_identities = count()
+# From a random start: a vector that comes from another process is none of those made in this one.
+_identities = count(uuid4().int)
 
 
 class Labeler(eqx.Module):

@@ -1,5 +1,8 @@
 """Labelers add, subtract and scale; the same random vector twice is one vector."""
 
+import pickle
+import subprocess
+import sys
 from typing import Any
 
 import jax.numpy as jnp
@@ -70,3 +73,16 @@ def test_what_is_no_labeler_is_refused(make: Any, field: str) -> None:
     with pytest.raises(InvalidSetting) as caught:
         make()
     assert caught.value.field == field
+
+
+@pytest.mark.slow
+def test_vectors_of_another_process_are_others() -> None:
+    program = (
+        "import pickle, sys, freeridge as fr\n"
+        "sys.stdout.buffer.write(pickle.dumps(fr.RandomVector(fr.Isotropic(3))))"
+    )
+    one, other = (
+        pickle.loads(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
+        for _ in range(2)
+    )
+    assert one != other and one == pickle.loads(pickle.dumps(one))
