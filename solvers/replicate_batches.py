@@ -54,8 +54,8 @@ def run_batches(
     parts = here.parts(lambda: fingerprint(replicate, entropy, replicates, versions(), library_digest()))
     found: dict[str, Columns] = {}
     with ExitStack() as stack:
-        pool = here.pool if _travels(replicate) else None
-        if pool is None:
+        pool = here.pool
+        if pool is None or not _travels(replicate):
             stack.enter_context(one_blas_thread)
             executor = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="replicate"))
             pool = Pool(executor, lambda: threads + 1, remote=False)

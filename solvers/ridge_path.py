@@ -149,6 +149,12 @@ class RidgeExperiment:
         ):
             raise InvalidSetting("fixed", self.fixed, f"a finite array of shape {(d, groups + 1)}")
 
+    def require_mixing(self, mixing: np.ndarray | None) -> None:
+        """Refuse random features S that are none of this experiment."""
+        d, m = self.dimension, self.features
+        if (None if mixing is None else mixing.shape) != (None if m is None else (d, m)):
+            raise InvalidSetting("mixing", mixing, "None for plain ridge" if m is None else f"shape {(d, m)}")
+
     @property
     def dimension(self) -> int:
         """Number of inputs, d."""
@@ -263,11 +269,10 @@ def exact_risks(
     >>> exact_risks(experiment, (x,))["bias"]  # (1 - 4.5/5)^2 + (1 - 0.5/1)^2
     array([0.26])
     """
-    d, m = experiment.dimension, experiment.features
+    d = experiment.dimension
     if [np.shape(x) for x in rows] != [(count, d) for count in experiment.counts]:
         raise InvalidSetting("rows", [np.shape(x) for x in rows], f"shapes {experiment.counts} by {d}")
-    if (None if mixing is None else mixing.shape) != (None if m is None else (d, m)):
-        raise InvalidSetting("mixing", mixing, "None for plain ridge" if m is None else f"shape {(d, m)}")
+    experiment.require_mixing(mixing)
     narrow = None if mixing is None else narrow_mixing(mixing, NUMPY)
     sample = Sample(tuple(Matrix(x, False) for x in rows), narrow)
     return _risks(experiment, sample, experiment.terms, NUMPY)

@@ -74,12 +74,11 @@ def second_moment_risks(
     >>> second_moment_risks(experiment, [x.T @ x / 2])["bias"], exact_risks(experiment, (x,))["bias"]
     (array([0.26]), array([0.26]))
     """
-    d, m = experiment.dimension, experiment.features
+    d = experiment.dimension
     shapes = [np.shape(moment) for moment in moments]
     if shapes != [(d, d)] * len(experiment.counts):
         raise InvalidSetting("moments", shapes, f"{len(experiment.counts)} of shape {(d, d)}")
-    if (None if mixing is None else mixing.shape) != (None if m is None else (d, m)):
-        raise InvalidSetting("mixing", mixing, "None for plain ridge" if m is None else f"shape {(d, m)}")
+    experiment.require_mixing(mixing)
     narrow = None if mixing is None else narrow_mixing(mixing, NUMPY).entries
     return resolvent_risks(moments, narrow, experiment.terms, experiment.mixture)
 

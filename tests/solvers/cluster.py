@@ -181,3 +181,22 @@ def assert_same(found: xr.Dataset, undisturbed: xr.Dataset) -> None:
 def kept(out: Path) -> list[str]:
     """Names of the finished parts of simulations."""
     return sorted(path.name for path in Path(f"{out}.parts").glob("simulation-*.npz"))
+
+
+def killed_while_it_asks(where: str, out: Path, notes: Notes) -> Path:
+    """A script that sweeps into a file, ended by force when some points are there and others are held."""
+    script = out.with_name("ask.py")
+    # As people write it: processes of this machine do not run the script again.
+    script.write_text(
+        "import jax\njax.config.update('jax_enable_x64', True)\n"
+        "from tests.solvers.cluster import sweep\n"
+        f"sweep({where}, out={str(out)!r})\n"
+    )
+    asking = subprocess.Popen([sys.executable, script], start_new_session=True)
+    try:
+        wait_until(lambda: notes.held() and kept(out))
+    finally:
+        kill(asking)
+    assert not out.exists() and len(kept(out)) < POINTS
+    notes.open.touch()
+    return script

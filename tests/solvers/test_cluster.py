@@ -17,9 +17,9 @@ from tests.solvers.cluster import (
     assert_same,
     kept,
     kill,
+    killed_while_it_asks,
     meanwhile,
     sweep,
-    wait_until,
 )
 
 import freeridge as fr
@@ -108,21 +108,7 @@ def test_after_the_one_who_asks_is_killed_it_goes_on(
     out = tmp_path / "risk.nc"
     for _ in range(2):
         cluster.start_worker()
-    script = tmp_path / "ask.py"
-    script.write_text(
-        "import jax\njax.config.update('jax_enable_x64', True)\n"
-        "from tests.solvers.cluster import sweep\n"
-        f"sweep(client={cluster.address!r}, out={str(out)!r})\n"
-    )
-    asking = subprocess.Popen([sys.executable, script], start_new_session=True)
-    try:
-        wait_until(lambda: notes.held() and kept(out))
-    finally:
-        kill(asking)
-    finished = kept(out)
-    assert not out.exists() and len(finished) < POINTS
-    notes.open.touch()
-
+    script = killed_while_it_asks(f"client={cluster.address!r}", out, notes)
     assert subprocess.run([sys.executable, script]).returncode == 0
     assert_same(xr.load_dataset(out), undisturbed)
     assert sum(times - 1 for times in notes.begun().values()) <= IN_FLIGHT

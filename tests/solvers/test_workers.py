@@ -15,15 +15,13 @@ import numpy as np
 import pytest
 import xarray as xr
 from tests.solvers.cluster import (
-    POINTS,
     Notes,
     Watched,
     assert_same,
     kept,
-    kill,
+    killed_while_it_asks,
     meanwhile,
     sweep,
-    wait_until,
 )
 
 import freeridge as fr
@@ -292,22 +290,8 @@ def test_a_point_that_kills_every_process_ends_the_sweep(
 def test_after_the_one_who_asks_is_killed_it_goes_on(
     notes: Notes, undisturbed: xr.Dataset, tmp_path: Path
 ) -> None:
-    out, script = tmp_path / "risk.nc", tmp_path / "ask.py"
-    # As people write it: the processes do not run the script again.
-    script.write_text(
-        "import jax\njax.config.update('jax_enable_x64', True)\n"
-        "from tests.solvers.cluster import sweep\n"
-        f"sweep(workers=2, out={str(out)!r})\n"
-    )
-    asking = subprocess.Popen([sys.executable, script], start_new_session=True)
-    try:
-        wait_until(lambda: notes.held() and kept(out))
-    finally:
-        kill(asking)
-    finished = len(kept(out))
-    assert not out.exists() and finished < POINTS
-    notes.open.touch()
-
+    out = tmp_path / "risk.nc"
+    script = killed_while_it_asks("workers=2", out, notes)
     assert subprocess.run([sys.executable, script]).returncode == 0
     assert_same(xr.load_dataset(out), undisturbed)
     assert sum(times - 1 for times in notes.begun().values()) <= IN_FLIGHT
